@@ -1,0 +1,40 @@
+/** A place in one certain log. On a mismatch a view is built again rather than continued on foreign ground. */
+import type { LogEntry } from "./event.ts";
+import { hashJson } from "./ids.ts";
+import type { Log } from "./log.ts";
+
+export interface Checkpoint {
+  readonly seq: number;
+  /** Creation time of the stream. */
+  readonly created: string;
+  /** Hash of the event at `seq`; "" at 0. */
+  readonly hash: string;
+}
+
+/** What a checkpoint remembers of the event it stands at. */
+export function entryHash(entry: LogEntry): string {
+  return entry.type === "unreadable"
+    ? hashJson([entry.seq, entry.subject])
+    : hashJson([entry.seq, entry.id, entry.data]);
+}
+
+async function hashAt(log: Log, seq: number): Promise<string | undefined> {
+  if (seq === 0) return "";
+  const entry = await log.get(seq);
+  if (entry === undefined) return undefined;
+  return entry.type === "unreadable"
+    ? hashJson([entry.seq, entry.subject])
+    : hashJson([entry.seq, entry.id, entry.data]);
+}
+
+export async function checkpointAt(log: Log, seq: number): Promise<Checkpoint> {
+  const { created } = await log.identity();
+  return { seq, created, hash: (await hashAt(log, seq)) ?? "" };
+}
+
+/** True when `checkpoint` was taken on this very log. @throws BUS_UNAVAILABLE when the log cannot be asked. */
+export async function checkpointFits(log: Log, checkpoint: Checkpoint): Promise<boolean> {
+  const { created, lastSeq } = await log.identity();
+  if (created !== checkpoint.created || lastSeq < checkpoint.seq) return false;
+  return (await hashAt(log, checkpoint.seq)) === checkpoint.hash;
+}

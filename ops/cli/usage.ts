@@ -1,0 +1,177 @@
+/** The verbs, their options and the help text; parses a command line. Pure. */
+import { suggestion } from "../config/nearest.ts";
+
+/** A wrong command line: one line, exit 2. */
+export class UsageError extends Error {}
+
+interface Option {
+  /** Name of the value in the help; absent: a switch. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+interface Verb {
+  /** Words after the verb, as the help shows them. */
+  readonly operands: string;
+  /** Least and most words after the verb. */
+  readonly count: readonly [number, number];
+  readonly help: string;
+  readonly options: Readonly<Record<string, Option>>;
+}
+
+const home = { home: { value: "FOLDER", help: "state folder (TAFFRAIL_HOME)" } } as const;
+const logOptions = {
+  chat: { value: "ID", help: "only this chat" },
+  group: { value: "NAME", help: "only this group" },
+  turn: { value: "ID", help: "only this turn" },
+  type: { value: "TYPE", help: "only events of this type, such as MessageReceived" },
+  from: { value: "WHEN", help: "first: a sequence, a time, or an age such as 10m" },
+  to: { value: "WHEN", help: "last, written alike" },
+  json: { help: "one event a line as JSON" },
+} as const;
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  up: {
+    operands: "",
+    count: [0, 0],
+    help: "start, and stay until Ctrl-C",
+    options: { verbose: { help: "show debug lines too" } },
+  },
+  down: { operands: "", count: [0, 0], help: "stop the running one", options: {} },
+  status: {
+    operands: "",
+    count: [0, 0],
+    help: "the processes; exit 0 when all are ready",
+    options: { json: { help: "as JSON" } },
+  },
+  send: {
+    operands: '"TEXT"',
+    count: [1, 1],
+    help: "send a message and print the answer as it comes",
+    options: {
+      chat: { value: "ID", help: "conversation to go on with (a new one unless given)" },
+      model: { value: "MODEL", help: "such as demo or ollama:llama3.2" },
+    },
+  },
+  "log show": { operands: "", count: [0, 0], help: "print events of the log", options: logOptions },
+  "log tail": { operands: "", count: [0, 0], help: "follow the log", options: logOptions },
+  link: { operands: "", count: [0, 0], help: "print a new one-time link to the page", options: {} },
+  "tasks add": {
+    operands: '"TEXT"',
+    count: [1, 1],
+    help: "run a text once at a later time",
+    options: {
+      in: { value: "AGE", help: "after 10s, 5m, 2h or 1d" },
+      at: { value: "TIME", help: "at 18:30 or 2031-01-31T18:30:00Z" },
+      chat: { value: "ID", help: "conversation that gets the answer" },
+    },
+  },
+  help: { operands: "[VERB]", count: [0, 2], help: "this text, or that of one verb", options: {} },
+  version: { operands: "", count: [0, 0], help: "print the version", options: {} },
+};
+
+export interface CommandLine {
+  readonly verb: string;
+  readonly operands: readonly string[];
+  readonly options: Readonly<Record<string, string | true>>;
+}
+
+/** @throws UsageError */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const { verb, rest } = findVerb(args);
+  const spec = verbs[verb];
+  if (spec === undefined) throw new UsageError(`"${verb}" is not a verb`);
+  const known: Readonly<Record<string, Option>> = { ...spec.options, ...home };
+  const options: Record<string, string | true> = {};
+  const operands: string[] = [];
+  for (let index = 0; index < rest.length; index++) {
+    const word = rest[index] ?? "";
+    if (word === "--") {
+      operands.push(...rest.slice(index + 1));
+      break;
+    }
+    if (!word.startsWith("--")) {
+      operands.push(word);
+      continue;
+    }
+    const [name, inline] = splitOnce(word.slice(2));
+    const option = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (option === undefined)
+      throw new UsageError(`${verb}: "--${name}" is not an option${dashed(suggestion(name, Object.keys(known)))}`);
+    if (option.value === undefined) {
+      if (inline !== undefined) throw new UsageError(`${verb}: --${name} takes no value`);
+      options[name] = true;
+      continue;
+    }
+    const value = inline ?? rest[++index];
+    if (value === undefined || value === "" || (inline === undefined && value.startsWith("--")))
+      throw new UsageError(`${verb}: --${name} needs a value (${option.value})`);
+    options[name] = value;
+  }
+  const [least, most] = spec.count;
+  if (operands.length < least)
+    throw new UsageError(`${verb}: ${spec.operands} is missing; taffrail ${verb} ${spec.operands}`);
+  if (operands.length > most) {
+    const extra = operands[most] ?? "";
+    throw new UsageError(`${verb}: "${extra}" is too much${most === 1 ? "; put the text in quotes" : ""}`);
+  }
+  return { verb, operands, options };
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function dashed(text: string): string {
+  return text.replaceAll(/(?<=known: |, |")(?=[a-z])/g, "--");
+}
+
+function findVerb(args: readonly string[]): { verb: string; rest: readonly string[] } {
+  const [first, second = ""] = args;
+  if (first === undefined) return { verb: "help", rest: [] };
+  if (first === "--help" || first === "-h") return { verb: "help", rest: [] };
+  if (first === "--version" || first === "-v") return { verb: "version", rest: [] };
+  if (args.slice(1).some((word) => word === "--help" || word === "-h"))
+    return { verb: "help", rest: args.filter((word) => !word.startsWith("-")).slice(0, 2) };
+  if (Object.hasOwn(verbs, first)) return { verb: first, rest: args.slice(1) };
+  const pairs = Object.keys(verbs).filter((name) => name.startsWith(`${first} `));
+  if (pairs.length > 0) {
+    const pair = `${first} ${second}`;
+    if (Object.hasOwn(verbs, pair)) return { verb: pair, rest: args.slice(2) };
+    const seconds = pairs.map((name) => name.slice(first.length + 1));
+    if (second === "" || second.startsWith("-")) throw new UsageError(`${first}: say which: ${pairs.join(", ")}`);
+    throw new UsageError(`"${pair}" is not a verb${suggestion(second, seconds)}`);
+  }
+  const names = [...new Set(Object.keys(verbs).map((name) => name.split(" ")[0] ?? name))];
+  throw new UsageError(`"${first}" is not a verb${suggestion(first, names)}`);
+}
+
+/** The help of one verb, or of all. */
+export function helpText(words: readonly string[] = []): string {
+  const asked = Object.keys(verbs).filter((name) => name === words.join(" ") || name.split(" ")[0] === words[0]);
+  if (words.length > 0 && asked.length === 0)
+    throw new UsageError(`"${words.join(" ")}" is not a verb${suggestion(words[0] ?? "", Object.keys(verbs))}`);
+  if (asked.length > 0) return asked.map(verbHelp).join("\n\n");
+  const lines = Object.entries(verbs).map(
+    ([name, { operands, help }]) => `  ${`${name} ${operands}`.padEnd(20)} ${help}`,
+  );
+  return [
+    "Taffrail, a self-hosted assistant whose log is the only truth.",
+    "",
+    "taffrail VERB [options]",
+    "",
+    ...lines,
+    "",
+    "taffrail help VERB shows its options. All take --home FOLDER.",
+  ].join("\n");
+}
+
+function verbHelp(name: string): string {
+  const verb = verbs[name];
+  if (verb === undefined) return "";
+  const options = Object.entries({ ...verb.options, ...home }).map(
+    ([option, { value, help }]) => `  ${`--${option}${value === undefined ? "" : ` ${value}`}`.padEnd(18)} ${help}`,
+  );
+  return [`taffrail ${name} ${verb.operands}`.trim(), `  ${verb.help}`, "", ...options].join("\n");
+}

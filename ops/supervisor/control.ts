@@ -1,0 +1,168 @@
+/** The control socket: one line of JSON each way. Whoever listens on it owns the state folder. */
+import { chmodSync, closeSync, mkdirSync, openSync, rmdirSync, rmSync } from "node:fs";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { TaffrailError } from "../../bus/errors.ts";
+import type { RunFile } from "./run-files.ts";
+import type { ProcessRow } from "./supervised.ts";
+
+export type ControlRequest = { readonly type: "status" } | { readonly type: "stop" };
+
+export interface StatusAnswer {
+  readonly type: "status";
+  readonly run?: RunFile;
+  readonly processes: readonly ProcessRow[];
+  readonly intakePaused?: string;
+}
+
+export interface ControlServer {
+  close(): void;
+}
+
+const MAX_REQUEST_CHARS = 4_096;
+/** A holder that answers nothing for this long is frozen, but it is there. */
+const ANSWER_LIMIT_MS = 3_000;
+/** Longest path the kernel takes for a socket, less its final zero byte. */
+const MAX_SOCKET_PATH = 107;
+
+/** Calls `use` with a path short enough for the kernel, however long the state folder's is (Linux: by /proc/self/fd). */
+async function withSocketPath<T>(home: string, use: (path: string) => Promise<T>): Promise<T> {
+  const path = join(home, "run", "supervisor.sock");
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return use(path);
+  const folder = openSync(dirname(path), "r");
+  try {
+    return await use(`/proc/self/fd/${folder}/supervisor.sock`);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function open(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path);
+    socket.once("connect", () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/**
+ * Takes the state folder.
+ * @throws HOME_IN_USE when another supervisor holds it.
+ */
+export async function listenControl(
+  home: string,
+  handle: (request: ControlRequest) => StatusAnswer | { type: "stopping" },
+): Promise<ControlServer> {
+  const server = createServer((socket) => serve(socket, handle));
+  await withSocketPath(home, async (path) => {
+    // Two starts at once must not take each other's socket for a dead one. Left behind, it is younger than a second.
+    const guard = join(home, "run", "starting");
+    await takeGuard(guard);
+    try {
+      const holder = await open(path).catch(() => undefined);
+      if (holder !== undefined) {
+        holder.destroy();
+        throw new TaffrailError("HOME_IN_USE", `another Taffrail runs on ${home}`, { home });
+      }
+      rmSync(path, { force: true });
+      await listen(server, path);
+      chmodSync(path, 0o600);
+    } finally {
+      rmdirSync(guard);
+    }
+  });
+  // The name goes with the server: no rmSync, which could take the next one's.
+  return { close: () => void server.close() };
+}
+
+async function takeGuard(guard: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      mkdirSync(guard, { mode: 0o700 });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      // It is held for milliseconds; after a second its holder was killed.
+      if (attempt === 40) rmdirSync(guard);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+}
+
+function serve(socket: Socket, handle: (request: ControlRequest) => object): void {
+  let text = "";
+  socket.on("error", () => socket.destroy());
+  socket.setEncoding("utf8");
+  socket.on("data", (part: string) => {
+    text += part;
+    if (text.length > MAX_REQUEST_CHARS) socket.destroy();
+    const end = text.indexOf("\n");
+    if (end < 0) return;
+    try {
+      // "stop" keeps the connection: it ends with this process, and that is the answer.
+      const request = JSON.parse(text.slice(0, end)) as ControlRequest;
+      text = text.slice(end + 1);
+      socket.write(`${JSON.stringify(handle(request))}\n`);
+    } catch {
+      socket.destroy();
+    }
+  });
+}
+
+async function connectControl(home: string): Promise<Socket> {
+  try {
+    return await withSocketPath(home, open);
+  } catch (error) {
+    throw new TaffrailError("NOT_RUNNING", `Taffrail does not run on ${home}`, { home }, error);
+  }
+}
+
+/** @throws NOT_RUNNING, BUS_REQUEST_TIMEOUT when the supervisor does not answer. */
+export async function askStatus(home: string): Promise<StatusAnswer> {
+  const socket = await connectControl(home);
+  try {
+    return JSON.parse(await ask(socket, { type: "status" })) as StatusAnswer;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Stops the running Taffrail; resolves when its supervisor has ended. @throws NOT_RUNNING */
+export async function askStop(home: string): Promise<void> {
+  const socket = await connectControl(home);
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await ask(socket, { type: "stop" });
+  await closed;
+}
+
+function ask(socket: Socket, request: ControlRequest): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => fail("does not answer"), ANSWER_LIMIT_MS);
+    const fail = (why: string): void => reject(new TaffrailError("BUS_REQUEST_TIMEOUT", `the supervisor ${why}`));
+    socket.setEncoding("utf8");
+    socket.on("data", (part: string) => {
+      text += part;
+      const end = text.indexOf("\n");
+      if (end < 0) return;
+      clearTimeout(timer);
+      resolve(text.slice(0, end));
+    });
+    socket.on("error", () => fail("closed the connection"));
+    socket.on("close", () => {
+      clearTimeout(timer);
+      fail("closed the connection");
+    });
+    socket.write(`${JSON.stringify(request)}\n`);
+  });
+}

@@ -1,0 +1,368 @@
+/**
+ * One turn on one runner: claim it, then fold the journal, do the first missing step, append, until it ends or parks.
+ * Every append is fenced by the journal, so a runner that lost the turn learns it at its next word.
+ */
+import { appendSurely } from "../../bus/append.ts";
+import { hasCode, TaffrailError } from "../../bus/errors.ts";
+import { makeEvent, type LogEntry, type NewEvent, type StoredEvent } from "../../bus/event.ts";
+import { deriveId, hashJson } from "../../bus/ids.ts";
+import type { Ports } from "../../bus/runtime.ts";
+import { filters, lanes, liveSubjects, type Lane, type TurnKey } from "../../bus/subjects.ts";
+import type { DataOf, MessageType } from "../../schemas/index.ts";
+import { nextStep, retryDelayMs, type NextStep, type TurnLimits } from "./decide.ts";
+import type { ChatHistory } from "./history.ts";
+import { foldTurn, foldUnreadable, newJournal, type Journal } from "./journal.ts";
+import { ModelError, type Model, type ModelResult } from "./model/port.ts";
+import { buildRequest } from "./request.ts";
+import { runTool } from "./run-tool.ts";
+import type { Tool } from "./tools/tool.ts";
+
+const SOURCE = "agent-runner";
+/** Longer waits park the turn: no process is held for them. */
+const MAX_WAIT_IN_HAND_MS = 5_000;
+/** Appends of one turn: far above what `maxSteps` allows, so only a defect reaches it. */
+const MAX_ROUNDS = 1_000;
+/** Text kept of a stopped answer. */
+const MAX_PARTIAL_CHARS = 65_536;
+
+export interface TurnSettings {
+  readonly configuredModel: string;
+  readonly systemPrompt: string;
+  readonly maxOutputTokens: number;
+  readonly limits: TurnLimits;
+  readonly versions: DataOf["TurnClaimed"]["versions"];
+}
+
+export interface TurnParts {
+  readonly ports: Ports;
+  readonly model: Model;
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly history: ChatHistory;
+  readonly settings: TurnSettings;
+  /** Name and instance of this runner, as TurnClaimed says it. */
+  readonly runner: string;
+}
+
+/** What is streamed now, for a reader that comes in the middle. */
+export interface Streaming {
+  epoch: number;
+  step: number;
+  text: string;
+}
+
+export type TurnOutcome = "ended" | "parked" | "lost";
+
+/** The runner lost the turn: a higher epoch stands in its journal. */
+class TurnLost extends Error {}
+
+export interface TurnRun {
+  readonly key: TurnKey;
+  readonly streaming: Streaming;
+  /** A signal of this turn arrived by the runner's own reader. */
+  signal(event: StoredEvent): void;
+  /** Ends without a word; the journal goes on elsewhere. */
+  abandon(): void;
+  readonly done: Promise<TurnOutcome>;
+}
+
+/** Starts to run the turn `request` opened. `fresh`: nobody had it before, as far as the queue knows. */
+export function startTurn(
+  parts: TurnParts,
+  key: TurnKey,
+  request: StoredEvent<"TurnRequested">,
+  fresh: boolean,
+): TurnRun {
+  const { ports, settings, model } = parts;
+  const { log, live, clock, logger } = ports;
+  const journal = newJournal(request);
+  const stop = new AbortController();
+  const streaming: Streaming = { epoch: 0, step: 0, text: "" };
+  let interrupt = new AbortController();
+  let mine = 0;
+
+  const turnData = { channel: request.data.channel, chat: request.data.chat, turn: request.data.turn };
+  const { replyTo } = request.data;
+
+  function fold(entries: readonly LogEntry[]): void {
+    for (const entry of entries) {
+      if (entry.type === "unreadable") foldUnreadable(journal, entry);
+      else foldTurn(journal, entry);
+    }
+    const holder = journal.claim?.data;
+    if (mine > 0 && holder !== undefined && (holder.epoch > mine || holder.runner !== parts.runner))
+      throw new TurnLost();
+    if (journal.cancel !== undefined) interrupt.abort();
+  }
+
+  async function refold(): Promise<void> {
+    fold(await log.fetch({ filter: filters.turn(key), fromSeq: request.seq + 1, limit: 10_000 }));
+  }
+
+  /** Appends `event`; true when it stands in the log, false when the journal has moved and must be looked at again. */
+  async function append<T extends MessageType>(
+    lane: Lane,
+    expectedLastSeq: number,
+    event: NewEvent<T>,
+  ): Promise<boolean> {
+    const outcome = await appendSurely(
+      log,
+      { lane, expectedLastSeq, event: event as NewEvent },
+      { clock, signal: stop.signal },
+    );
+    if (outcome.type === "stored") {
+      const stored = { ...event, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() };
+      fold([stored as unknown as StoredEvent]);
+      return true;
+    }
+    await refold();
+    return false;
+  }
+
+  function event<T extends MessageType>(type: T, callKey: string, data: DataOf[T]): NewEvent<T> {
+    const cause = {
+      id: journal.claim?.id ?? request.id,
+      correlationId: request.correlationId,
+      traceparent: request.traceparent,
+    };
+    return makeEvent(type, deriveId(request.id, type, callKey), { source: SOURCE, nowMs: clock.nowMs(), cause }, data);
+  }
+
+  const step = <T extends MessageType>(one: NewEvent<T>): Promise<boolean> =>
+    append(lanes.step(key), journal.runSeq, one);
+  const end = <T extends MessageType>(one: NewEvent<T>): Promise<boolean> =>
+    append(lanes.end(key, replyTo.channel), journal.turnSeq, one);
+
+  async function claim(): Promise<void> {
+    if (!fresh) await refold();
+    while (!journal.ended && !journal.parked) {
+      const epoch = journal.epoch + 1;
+      const reason = epoch === 1 ? "new" : journal.claim?.data.runner === parts.runner ? "resumed" : "takeover";
+      const data: DataOf["TurnClaimed"] = {
+        ...turnData,
+        epoch,
+        runner: parts.runner,
+        reason,
+        clock: new Date(clock.nowMs()).toISOString(),
+        model: request.data.model ?? settings.configuredModel,
+        versions: settings.versions,
+      };
+      // From here on a claim that is not ours ends the run: its runner is alive, it just took the turn.
+      mine = epoch;
+      if (await step(event("TurnClaimed", `${epoch} ${parts.runner}`, data))) return;
+    }
+  }
+
+  function answers(): string[] {
+    return [...request.data.messages, ...journal.steered.map((one) => one.message)].map((ref) => ref.message);
+  }
+
+  function ending(): { epoch: number; reply: string; replyTo: typeof replyTo; answers: string[] } {
+    return { epoch: mine, reply: deriveId(request.data.turn, "end"), replyTo, answers: answers() };
+  }
+
+  async function cancel(): Promise<void> {
+    const reason = journal.cancel?.data.reason ?? "user";
+    const said = journal.steps.map((one) => one.text).filter((text) => text !== "");
+    if (streaming.epoch === mine && streaming.text !== "") said.push(streaming.text);
+    const partialText = said.join("\n\n").slice(0, MAX_PARTIAL_CHARS);
+    await end(event("TurnCancelled", "end", { ...turnData, ...ending(), reason, partialText }));
+  }
+
+  async function fail(code: string, detail: string): Promise<void> {
+    const text = `I could not answer this. ${detail}`;
+    await end(event("TurnFailed", "end", { ...turnData, ...ending(), code, text }));
+  }
+
+  async function askModel(next: Extract<NextStep, { type: "ask-model" }>): Promise<void> {
+    const failure = journal.failures.at(-1);
+    if (failure !== undefined && failure.data.epoch === mine) {
+      const untilMs = failure.storedAtMs + retryDelayMs(journal.failures.length, failure.data.retryAfterMs);
+      const waitMs = untilMs - clock.nowMs();
+      if (waitMs > MAX_WAIT_IN_HAND_MS) {
+        const data = {
+          ...turnData,
+          epoch: mine,
+          waitingFor: "timer" as const,
+          resumeAt: new Date(untilMs).toISOString(),
+        };
+        await step(event("TurnParked", `${mine} ${next.step} ${next.attempt}`, data));
+        return;
+      }
+      if (waitMs > 0) await clock.sleep(waitMs, interrupt.signal);
+      if (interrupt.signal.aborted) return;
+    }
+    const messages = await Promise.all(journal.steered.map((one) => log.get(one.message.seq)));
+    const steered = messages.filter((entry) => entry?.type === "MessageReceived");
+    const built = buildRequest({
+      journal,
+      history: await parts.history.load(request, key),
+      steered,
+      systemPrompt: settings.systemPrompt,
+      tools: [...parts.tools.values()].map((tool) => tool.spec),
+      maxOutputTokens: settings.maxOutputTokens,
+    });
+    const signalsThrough = journal.lastSignalSeq;
+    const requestHash = hashJson(built);
+    const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash };
+    const startedMs = clock.nowMs();
+    let firstTokenMs: number | undefined;
+    Object.assign(streaming, { epoch: mine, step: next.step, text: "" });
+    const subject = liveSubjects.tokens(replyTo.channel, replyTo.chat, request.data.turn);
+    const onText = (text: string): void => {
+      firstTokenMs ??= clock.nowMs() - startedMs;
+      live.publish(subject, {
+        turn: request.data.turn,
+        epoch: mine,
+        step: next.step,
+        offset: streaming.text.length,
+        text,
+      });
+      streaming.text += text;
+    };
+    let result: ModelResult;
+    try {
+      result = await model.run(built, { onText, signal: AbortSignal.any([interrupt.signal, stop.signal]) });
+    } catch (error) {
+      if (stop.signal.aborted || interrupt.signal.aborted) return;
+      const { code, message, retryable, retryAfterMs } =
+        error instanceof ModelError
+          ? error
+          : new ModelError("MODEL_UNKNOWN", "The model call failed in an unknown way.", { retryable: true });
+      const data: DataOf["ModelStepFailed"] = {
+        ...turnData,
+        epoch: mine,
+        ...common,
+        code,
+        message: message.slice(0, 2000),
+        retryable,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.max(0, Math.round(retryAfterMs)) }),
+        partialChars: streaming.text.length,
+        durationMs: clock.nowMs() - startedMs,
+      };
+      await step(event("ModelStepFailed", `${mine} ${next.step} ${next.attempt}`, data));
+      return;
+    }
+    const durationMs = clock.nowMs() - startedMs;
+    // A provider may use a call id again in a later step; ours are unique in the turn.
+    const toolCalls = result.toolCalls.map((call, index) => ({ ...call, callId: `s${next.step}c${index}` }));
+    const rawUsage = result.rawUsage as Record<string, unknown>;
+    const completed = {
+      ...common,
+      signalsThrough,
+      ...result,
+      rawUsage,
+      toolCalls,
+      firstTokenMs: firstTokenMs ?? durationMs,
+      durationMs,
+    };
+    const callKey = `${mine} ${next.step}`;
+    // A signal that came meanwhile is not in this answer: the answer becomes a step, and the turn goes on with the signal.
+    while (toolCalls.length === 0 && journal.lastSignalSeq === signalsThrough) {
+      const data: DataOf["TurnCompleted"] = { ...turnData, ...ending(), text: result.text, lastStep: completed };
+      if (await end(event("TurnCompleted", "end", data))) return;
+      if (journal.ended) return;
+    }
+    if (journal.cancel !== undefined) return;
+    while (!(await step(event("ModelStepCompleted", callKey, { ...turnData, epoch: mine, ...completed })))) {
+      if (journal.ended) return;
+    }
+  }
+
+  async function settleTool(next: { step: number; call: { callId: string; name: string } }): Promise<void> {
+    const result = "The tool was interrupted: whether it had its effect is not known. It was not run again.";
+    const { callId, name } = next.call;
+    const data = {
+      ...turnData,
+      epoch: mine,
+      step: next.step,
+      callId,
+      name,
+      outcome: "interrupted" as const,
+      result,
+      durationMs: 0,
+    };
+    await step(event("ToolCompleted", `${callId}`, data));
+  }
+
+  async function callTool(next: Extract<NextStep, { type: "call-tool" | "rerun-tool" }>): Promise<void> {
+    const { callId, name } = next.call;
+    const tool = parts.tools.get(name);
+    const startedMs = clock.nowMs();
+    if (next.type === "call-tool") {
+      const effect = tool?.effect ?? "pure";
+      const called = {
+        ...turnData,
+        epoch: mine,
+        step: next.step,
+        callId,
+        name,
+        arguments: next.call.arguments,
+        effect,
+      };
+      if (!(await step(event("ToolCalled", callId, called)))) return;
+    }
+    const settled = await runTool(tool, next.call, {
+      group: request.data.group,
+      callKey: `${request.data.turn} ${callId}`,
+      clock,
+      signal: AbortSignal.any([interrupt.signal, stop.signal]),
+      stillMine: async () => {
+        await refold();
+        return !journal.ended;
+      },
+      startedMs,
+    });
+    if (stop.signal.aborted) return;
+    const data = {
+      ...turnData,
+      epoch: mine,
+      step: next.step,
+      callId,
+      name,
+      ...settled,
+      durationMs: clock.nowMs() - startedMs,
+    };
+    while (!(await step(event("ToolCompleted", callId, data)))) if (journal.ended) return;
+  }
+
+  async function run(): Promise<TurnOutcome> {
+    try {
+      await claim();
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        if (stop.signal.aborted) return "lost";
+        interrupt = new AbortController();
+        if (journal.cancel !== undefined) interrupt.abort();
+        const next = nextStep(journal, settings.limits);
+        if (next.type === "ended" || next.type === "parked") return next.type;
+        if (next.type === "cancel") await cancel();
+        else if (next.type === "fail") await fail(next.code, next.detail);
+        else if (next.type === "ask-model") await askModel(next);
+        else if (next.type === "settle-tool") await settleTool(next);
+        else await callTool(next);
+      }
+      throw new TaffrailError("HANDLER_FAILED", "a turn made no progress", { turn: request.data.turn });
+    } catch (error) {
+      if (error instanceof TurnLost || stop.signal.aborted) return "lost";
+      if (!hasCode(error, "BUS_EVENT_TOO_LARGE") && !hasCode(error, "BUS_EVENT_INVALID")) throw error;
+      // What the model or a tool gave does not fit the log: the turn must still end where the reader sees it.
+      logger.error(
+        { turn: request.data.turn, code: error.code, error: error.message },
+        "a result does not fit the log",
+      );
+      await fail(error.code, "What came back does not fit into the log.");
+      return "ended";
+    }
+  }
+
+  return {
+    key,
+    streaming,
+    signal(stored) {
+      if (stored.seq <= journal.turnSeq && journal.lastSignalSeq >= stored.seq) return;
+      foldTurn(journal, stored);
+      if (journal.cancel !== undefined) interrupt.abort();
+    },
+    abandon: () => stop.abort(),
+    done: run(),
+  };
+}
