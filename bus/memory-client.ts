@@ -63,7 +63,8 @@ export interface Broker {
 
 /** What a queue reader needs of its process. */
 export interface Client {
-  readonly toServer: Wire;
+  /** Sends to the server; what is sent while the connection is down is lost. */
+  transmit(arrive: () => void): void;
   readonly toClient: Wire;
   readonly killed: boolean;
   /** Nothing gets past this in a killed process. */
@@ -82,24 +83,27 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
   const onReconnect = new Set<() => void>();
   const onGone = new Set<() => void>();
   const mayAppendTo = mayAppend === undefined ? () => true : filterTest(mayAppend);
+  /** Those who wait for an answer when the connection falls. */
+  const inFlight = new Set<() => void>();
   let killed = false;
 
+  const transmit = (arrive: () => void): void => {
+    if (broker.up && !killed) toServer.send(arrive);
+  };
   const connection = {
     cut(): void {
       // What lies in the broker's socket is decided before it dies; nothing that it says arrives any more.
       toServer.cut(Math.floor(random.fraction() * (toServer.underWay + 1)));
-      toServer.close();
       toClient.cut(0);
+      for (const fell of inFlight) fell();
     },
     reconnect(): void {
-      toServer.open();
       void clock.sleep(MAX_REOPEN_MS * random.fraction()).then(() => {
         for (const open of onReconnect) open();
       });
     },
   };
   broker.clients.add(connection);
-  if (!broker.up) toServer.close();
 
   /** Nothing gets past this in a killed process. */
   function alive(boundary: LogBoundary): Promise<void> {
@@ -107,26 +111,46 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
     return killed ? new Promise(() => undefined) : Promise.resolve();
   }
 
-  /** Asks the server; `work` runs there. Rejects with `silent` when no answer comes, `refused` when it is not ready. */
+  /** Waits for the connection, so that "not sent" stays certain. */
+  async function whenConnected(): Promise<void> {
+    if (broker.up) return;
+    const limit = new AbortController();
+    void clock.sleep(REQUEST_TIMEOUT_MS).then(() => limit.abort());
+    while (!broker.up && !limit.signal.aborted) await broker.changed(limit.signal);
+    if (killed) await new Promise(() => undefined);
+    if (!broker.up) throw new TaffrailError("BUS_UNAVAILABLE", "the broker is not there");
+  }
+
+  /**
+   * Asks the server; `work` runs there. Rejects with `silent` when no answer comes, `fell` when the connection breaks or
+   * the server is not ready, BUS_UNAVAILABLE when it was not asked.
+   */
   async function ask<T>(
     boundaries: { before: LogBoundary; after: LogBoundary },
     work: () => T,
-    errors: { silent: ErrorCode; refused: ErrorCode },
+    errors: { silent: ErrorCode; fell: ErrorCode },
     fate: AppendFate = "normal",
   ): Promise<T> {
     await alive(boundaries.before);
+    await whenConnected();
     const answered = new AbortController();
     const answer = await new Promise<() => T>((resolve) => {
       const settle = (take: () => T): void => {
         answered.abort();
+        inFlight.delete(fell);
         resolve(take);
       };
+      const fell = (): void =>
+        settle(() => {
+          throw new TaffrailError(errors.fell, "the connection fell");
+        });
+      inFlight.add(fell);
       const respond = (take: () => T): void => {
         if (fate === "normal" && broker.up) toClient.send(() => settle(take));
       };
       const arrive = (): void => {
         if (!broker.warm) {
-          const refusal = new TaffrailError(errors.refused, "the log is not up yet");
+          const refusal = new TaffrailError(errors.fell, "the log is not up yet");
           respond(() => {
             throw refusal;
           });
@@ -143,8 +167,8 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
       };
       if (fate === "late") {
         const lateMs = REQUEST_TIMEOUT_MS * (1 + random.fraction());
-        void clock.sleep(lateMs).then(() => toServer.send(arrive));
-      } else if (fate !== "lost") toServer.send(arrive);
+        void clock.sleep(lateMs).then(() => transmit(arrive));
+      } else if (fate !== "lost") transmit(arrive);
       void clock.sleep(REQUEST_TIMEOUT_MS, answered.signal).then(() =>
         settle(() => {
           throw new TaffrailError(errors.silent, "the log does not answer");
@@ -156,7 +180,7 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
   }
 
   const client: Client = {
-    toServer,
+    transmit,
     toClient,
     get killed() {
       return killed;
@@ -167,9 +191,9 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
     onGone,
   };
   const requestBoundaries = { before: "request", after: "request" } as const;
-  const infoErrors = { silent: "BUS_UNAVAILABLE", refused: "BUS_UNAVAILABLE" } as const;
-  const readErrors = { silent: "BUS_REQUEST_TIMEOUT", refused: "BUS_UNAVAILABLE" } as const;
-  const appendErrors = { silent: "BUS_APPEND_UNKNOWN", refused: "BUS_APPEND_UNKNOWN" } as const;
+  const infoErrors = { silent: "BUS_UNAVAILABLE", fell: "BUS_UNAVAILABLE" } as const;
+  const readErrors = { silent: "BUS_REQUEST_TIMEOUT", fell: "BUS_UNAVAILABLE" } as const;
+  const appendErrors = { silent: "BUS_APPEND_UNKNOWN", fell: "BUS_APPEND_UNKNOWN" } as const;
 
   return {
     async append(lane, expectedLastSeq, event) {
@@ -228,7 +252,6 @@ export function attachProcess(broker: Broker, { mayAppend, onBoundary = () => un
       broker.clients.delete(connection);
       // Bytes that left the process before its death still arrive.
       toServer.cut(Math.floor(random.fraction() * (toServer.underWay + 1)));
-      toServer.close();
       toClient.cut(0);
       void clock.sleep(random.fraction() * MAX_GHOST_MS).then(() => {
         for (const gone of onGone) gone();

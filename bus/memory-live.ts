@@ -183,7 +183,6 @@ function attachProcess(shared: Shared): ProcessLive {
       killed = true;
       // What left the process before its death still arrives; what it had only begun does not.
       toServer.cut(Math.floor(random.fraction() * (toServer.underWay + 1)));
-      toServer.close();
       toClient.cut(0);
       for (const remove of mine) remove();
     },

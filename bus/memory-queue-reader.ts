@@ -21,7 +21,7 @@ export function createQueueReader(broker: Broker, client: Client, options: Queue
   const settle = (work: () => void): void => {
     if (!client.killed) client.onBoundary("settle");
     if (client.killed || broker.losesQueueAck()) return;
-    client.toServer.send(() => {
+    client.transmit(() => {
       if (broker.warm) work();
     });
   };
@@ -30,7 +30,7 @@ export function createQueueReader(broker: Broker, client: Client, options: Queue
     const by = puller;
     if (by === undefined || client.killed || signal.aborted || count <= 0) return;
     requested += count;
-    client.toServer.send(() => {
+    client.transmit(() => {
       if (broker.warm) queue.pull(by, count);
     });
   };

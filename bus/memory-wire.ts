@@ -7,9 +7,6 @@ const MAX_LATENCY_MS = 2;
 export interface Wire {
   /** `arrive` runs at the other end after the latency, never before what was sent earlier. */
   send(arrive: () => void): void;
-  /** Messages stay at this end until `open`. */
-  close(): void;
-  open(): void;
   /** Loses what is under way; the first `arriving` messages still arrive, now. */
   cut(arriving: number): void;
   readonly underWay: number;
@@ -17,17 +14,15 @@ export interface Wire {
 
 export function createWire(clock: Clock, random: Random): Wire {
   let messages: { dueMs: number; arrive: () => void }[] = [];
-  let closed = false;
   let carrying = false;
 
   async function carry(): Promise<void> {
     carrying = true;
     for (let head = messages[0]; head !== undefined; head = messages[0]) {
-      if (closed) break;
       const waitMs = head.dueMs - clock.nowMs();
       if (waitMs > 0) await clock.sleep(waitMs);
-      // A cut or a close during the sleep took it away.
-      if (closed || messages[0] !== head) continue;
+      // A cut during the sleep took it away.
+      if (messages[0] !== head) continue;
       messages.shift();
       head.arrive();
     }
@@ -40,14 +35,7 @@ export function createWire(clock: Clock, random: Random): Wire {
     },
     send(arrive) {
       messages.push({ dueMs: clock.nowMs() + random.fraction() * MAX_LATENCY_MS, arrive });
-      if (!carrying && !closed) void carry();
-    },
-    close() {
-      closed = true;
-    },
-    open() {
-      closed = false;
-      if (!carrying && messages.length > 0) void carry();
+      if (!carrying) void carry();
     },
     cut(arriving) {
       const lost = messages;

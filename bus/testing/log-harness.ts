@@ -44,7 +44,7 @@ export async function until<T>(
 }
 
 /**
- * Appends as the services do: an unknown append is made again with the same fence, and a conflict with our own event
+ * Appends as the services do: an unknown or unsent append is made again with the same fence, and a conflict with our own event
  * means that it was stored.
  * @returns its sequence
  */
@@ -65,7 +65,7 @@ export async function appendSurely(
         if (stored !== undefined) throw error;
         return undefined;
       }
-      if (hasCode(error, "BUS_APPEND_UNKNOWN")) return undefined;
+      if (hasCode(error, "BUS_APPEND_UNKNOWN") || hasCode(error, "BUS_UNAVAILABLE")) return undefined;
       throw error;
     }
   });

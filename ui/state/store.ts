@@ -216,11 +216,12 @@ function start(): void {
     },
     mayRetry,
   });
-  addEventListener("online", () => socket?.hurry());
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") socket?.hurry();
-  });
 }
+
+addEventListener("online", () => socket?.hurry());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") socket?.hurry();
+});
 
 async function mayRetry(): Promise<boolean> {
   try {
