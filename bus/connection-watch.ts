@@ -16,7 +16,7 @@ export function watchConnection(nc: NatsConnection): ConnectionWatch {
     for await (const status of nc.status()) {
       if (status.type !== "disconnect" && status.type !== "reconnect") continue;
       up = status.type === "reconnect";
-      for (const listener of [...listeners]) listener(up);
+      for (const listener of listeners) listener(up);
     }
   })();
   const onChange: ConnectionWatch["onChange"] = (listener) => {

@@ -11,8 +11,8 @@ const SOURCE = /(?<!\.d)(?<!\.test)\.(ts|tsx|mts|mjs|js)$/;
 /** Where a code stands in a source: made, compared, or a member of an answer. */
 const CODE_IN_SOURCE =
   /(?:Error\(\s*|hasCode\([^,()]+,\s*|\bcode:\s*|\bcode\s*[!=]==\s*|\brefuse\w*\(\s*)"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"/g;
-/** Codes of the HTTP client, which we translate. */
-const FOREIGN = /^UND_ERR_/;
+/** Codes of the HTTP client and server, which we translate. */
+const FOREIGN = /^(UND_ERR|FST_ERR)_/;
 
 interface Row {
   readonly code: string;

@@ -135,12 +135,12 @@ export async function runProcess(options: RunOptions): Promise<void> {
     app = await options.start(ports, environment, nc);
     app.failed.catch(fail);
     const endHeartbeat = startHeartbeat(live, environment, app);
-    const { close } = app;
+    const inner = app;
     app = {
       ...app,
       close: async () => {
         endHeartbeat();
-        await close();
+        await inner.close();
         await nc.drain();
       },
     };

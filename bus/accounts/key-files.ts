@@ -45,7 +45,7 @@ export async function readSecret(file: string): Promise<Buffer | undefined> {
     await chmod(file, 0o600);
     return content;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -73,10 +73,10 @@ export interface KeyPaths {
   readonly installKey: string;
   readonly webSessionKey: string;
   /** Identity seed of an account; needed again only to make its signing key anew, so it lies with the root key. */
-  accountIdentity(account: string): string;
-  accountSigning(account: string): string;
-  accountJwt(account: string): string;
-  creds(user: string): string;
+  readonly accountIdentity: (account: string) => string;
+  readonly accountSigning: (account: string) => string;
+  readonly accountJwt: (account: string) => string;
+  readonly creds: (user: string) => string;
   readonly resolver: string;
 }
 

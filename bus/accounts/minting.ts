@@ -54,7 +54,7 @@ export interface Minted {
   /** Users whose credentials were written now; the others were kept. */
   readonly renewed: readonly string[];
   /** Path of a user's credentials. */
-  credsFile(user: string): string;
+  readonly credsFile: (user: string) => string;
 }
 
 export interface MintOptions {
@@ -71,8 +71,8 @@ export function channelAccountName(channel: string): string {
 }
 
 /** The group's token in subjects: an HMAC, because foreign accounts can probe for subjects (DESIGN 6, residue). */
-export function groupToken(installKey: Uint8Array, group: string): string {
-  return tokenMint(installKey)("group", group);
+export function groupToken(key: Uint8Array, group: string): string {
+  return tokenMint(key)("group", group);
 }
 
 export function groupAccountName(token: string): string {

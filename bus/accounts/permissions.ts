@@ -55,13 +55,16 @@ export function permissionsOf(access: Access): UserPermissions {
   };
 }
 
-/** As the JWT writes them. An empty allow list would allow everything, so it is written as a denial of everything. */
+/** An empty allow list would allow everything, so it is written as a denial of everything. */
+function subjectRights(allow: readonly string[], deny: readonly string[]): { allow: string[]; deny: string[] } {
+  return allow.length === 0 ? { allow: [], deny: [">"] } : { allow: [...allow], deny: [...deny] };
+}
+
+/** The permissions as a JWT writes them. */
 export function jwtPermissions(permissions: UserPermissions): Permissions {
-  const list = (allow: readonly string[], deny: readonly string[]): { allow: string[]; deny: string[] } =>
-    allow.length === 0 ? { allow: [], deny: [">"] } : { allow: [...allow], deny: [...deny] };
   return {
-    pub: list(permissions.publish, permissions.publishDenied),
-    sub: list(permissions.subscribe, []),
+    pub: subjectRights(permissions.publish, permissions.publishDenied),
+    sub: subjectRights(permissions.subscribe, []),
     // The JWT counts in nanoseconds.
     ...(permissions.answers ? { resp: { max: 1, ttl: ANSWER_WITHIN_MS * 1_000_000 } } : {}),
   };

@@ -12,6 +12,6 @@ it("names who sent too many messages or bytes since the last reading, and nobody
   assert.deepEqual(flooders([], [quiet, many, heavy], 10_000), []);
 });
 
-it("does not take a reconnected account, whose counters fell, for a flooder", () => {
+it("does not take an account for a flooder whose counters fell with the broker", () => {
   assert.deepEqual(flooders([{ ...quiet, messages: 1_000_000 }], [quiet], 1000), []);
 });

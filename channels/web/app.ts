@@ -131,11 +131,9 @@ export async function buildServer(parts: WebParts): Promise<FastifyInstance> {
     await server.register(fastifyStatic, {
       root: parts.pageFolder,
       // File names carry a hash of their content; the page itself does not.
-      setHeaders: (response, path) =>
-        response.header(
-          "cache-control",
-          path.endsWith(".html") ? "no-cache" : "public, max-age=31536000, immutable",
-        ),
+      setHeaders: (reply, path) => {
+        void reply.header("cache-control", path.endsWith(".html") ? "no-cache" : "public, max-age=31536000, immutable");
+      },
     });
   }
   return server;

@@ -1,5 +1,5 @@
 /** The web channel's settings, as the supervisor gives them. */
-import { TaffrailError } from "../../bus/errors.ts";
+import { textSetting, wholeSetting } from "../../bus/settings.ts";
 import type { ModelsView } from "../../schemas/views.ts";
 
 export interface WebConfig {
@@ -10,9 +10,7 @@ export interface WebConfig {
 
 /** @throws CONFIG_INVALID */
 export function webConfig(settings: Readonly<Record<string, unknown>>): WebConfig {
-  const port = settings["port"] ?? 7420;
-  if (!Number.isSafeInteger(port) || Number(port) < 0 || Number(port) > 65_535)
-    throw new TaffrailError("CONFIG_INVALID", "port must be a whole number from 0 to 65535");
+  const port = wholeSetting(settings, "port", 7420, 0);
   const models = (settings["models"] ?? { configured: "demo", choices: [] }) as ModelsView;
-  return Object.freeze({ port: Number(port), version: String(settings["version"] ?? "0"), models });
+  return Object.freeze({ port, version: textSetting(settings, "version", "0"), models });
 }

@@ -40,7 +40,7 @@ export function registerRoutes(server: FastifyInstance, parts: WebParts): void {
   let intakePaused: string | undefined;
   const unsubscribe = live.subscribe(liveSubjects.intakePause, (data) => {
     const { paused, reason } = data as { paused?: unknown; reason?: unknown };
-    intakePaused = paused === true ? String(reason ?? "") : undefined;
+    intakePaused = paused === true ? (typeof reason === "string" ? reason : "") : undefined;
   });
   server.addHook("onClose", (_instance, done) => {
     unsubscribe();

@@ -95,8 +95,11 @@ export class AnswerFollower {
     }
     if (view !== undefined && this.#finish(view)) return;
     const piece = this.#pieces.get(this.#turn);
-    if (piece !== undefined && piece.text !== "" && !this.#settled.has(piece.step))
-      this.#showText(piece.step, piece.text);
+    if (piece === undefined || piece.text === "" || this.#settled.has(piece.step)) return;
+    // Tokens overtake the items: what the step before did is told first.
+    const before = view?.steps.filter((step) => "step" in step && step.step === piece.step - 1) ?? [];
+    const toldBefore = before.length > 0 && !before.some((step) => step.type === "tool" && step.state === "running");
+    if (piece.step === 0 || toldBefore) this.#showText(piece.step, piece.text);
   }
 
   #showSteps(view: TurnView): void {

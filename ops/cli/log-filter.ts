@@ -24,11 +24,21 @@ function placeOf(entry: LogEntry): { chats: string[]; turn?: string; group?: str
   return { chats, ...(own === undefined ? {} : { turn: own }), ...(group === undefined ? {} : { group }) };
 }
 
-/** True when `entry` passes all parts of the filter. `channel/chat` names a chat of one channel. */
-export function passes(entry: LogEntry, filter: LogFilter): boolean {
-  if (filter.type !== undefined && entry.type !== filter.type) return false;
-  const place = placeOf(entry);
-  if (filter.turn !== undefined && place.turn !== filter.turn) return false;
-  if (filter.group !== undefined && place.group !== filter.group) return false;
-  return filter.chat === undefined || place.chats.includes(filter.chat);
+/**
+ * Makes the test of one reading, in order of the log. A task's turn runs in a chat of its own; it belongs to the chat
+ * that gets its answer, so the turns seen are kept (one short id each).
+ */
+export function logFilter(filter: LogFilter): (entry: LogEntry) => boolean {
+  const turns = new Set<string>();
+  return (entry) => {
+    const place = placeOf(entry);
+    if (filter.chat !== undefined) {
+      const own = place.chats.includes(filter.chat);
+      if (own && place.turn !== undefined) turns.add(place.turn);
+      if (!own && (place.turn === undefined || !turns.has(place.turn))) return false;
+    }
+    if (filter.type !== undefined && entry.type !== filter.type) return false;
+    if (filter.turn !== undefined && place.turn !== filter.turn) return false;
+    return filter.group === undefined || place.group === filter.group;
+  };
 }

@@ -7,7 +7,7 @@ import { lineOf } from "../../services/ui-projection/lines.ts";
 import { suggestion } from "../config/nearest.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { withLog } from "./bus.ts";
-import { passes, type LogFilter } from "./log-filter.ts";
+import { logFilter } from "./log-filter.ts";
 import { parsePlace, type Place } from "./moment.ts";
 import { homeOf, textOption } from "./options.ts";
 import { UsageError, type CommandLine } from "./usage.ts";
@@ -16,7 +16,7 @@ import { UsageError, type CommandLine } from "./usage.ts";
 const PAGE = 500;
 
 interface Request {
-  readonly filter: LogFilter;
+  passes(entry: LogEntry): boolean;
   readonly from?: Place;
   readonly to?: Place;
   print(entry: LogEntry): void;
@@ -33,7 +33,12 @@ function readRequest(line: CommandLine): Request {
   const [from, to] = [place("from"), place("to")];
   const json = line.options["json"] === true;
   return {
-    filter: { type, chat: textOption(line, "chat"), group: textOption(line, "group"), turn: textOption(line, "turn") },
+    passes: logFilter({
+      type,
+      chat: textOption(line, "chat"),
+      group: textOption(line, "group"),
+      turn: textOption(line, "turn"),
+    }),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     print: (entry) => console.log(json ? JSON.stringify(entry) : eventLine(entry, process.stdout)),
@@ -48,7 +53,7 @@ export async function showLog(line: CommandLine): Promise<number> {
     let fromSeq = await startOf(log, request.from, 1, lastSeq);
     while (fromSeq <= toSeq) {
       const page = await log.fetch({ filter: LOG_ROOT, fromSeq, toSeq, limit: PAGE });
-      for (const entry of page) if (passes(entry, request.filter)) request.print(entry);
+      for (const entry of page) if (request.passes(entry)) request.print(entry);
       const last = page.at(-1);
       if (last === undefined) break;
       fromSeq = last.seq + 1;
@@ -68,7 +73,7 @@ export async function tailLog(line: CommandLine): Promise<number> {
     for await (const { events } of log.read({ filters: [LOG_ROOT], fromSeq, signal: abort.signal })) {
       for (const entry of events) {
         if (toSeq !== undefined && entry.seq > toSeq) return;
-        if (passes(entry, request.filter)) request.print(entry);
+        if (request.passes(entry)) request.print(entry);
       }
       if (toSeq !== undefined && (events.at(-1)?.seq ?? 0) >= toSeq) return;
     }

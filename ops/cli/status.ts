@@ -1,11 +1,11 @@
 /** `taffrail status`: the processes of a running Taffrail. */
-import { readFileSync } from "node:fs";
 import { hasCode } from "../../bus/errors.ts";
 import { createNatsLive } from "../../bus/nats-live.ts";
 import { liveSubjects } from "../../bus/subjects.ts";
 import type { HealthView, ProcessView } from "../../schemas/views.ts";
 import { version } from "../config/version.ts";
 import { askStatus, type StatusAnswer } from "../supervisor/control.ts";
+import { residentBytes } from "../supervisor/run-files.ts";
 import { withBus } from "./bus.ts";
 import { homeOf } from "./options.ts";
 import { table } from "./table.ts";
@@ -48,7 +48,7 @@ function fromSupervisor(answer: StatusAnswer, figures: readonly ProcessView[]): 
       restarts: row.restarts,
       uptimeMs: row.ready ? Date.now() - row.startedAtMs : 0,
       ...(own?.lag === undefined ? {} : { lag: own.lag }),
-      rssBytes: residentBytes(row.pid) ?? own?.rssBytes ?? 0,
+      rssBytes: own?.rssBytes ?? residentBytes(row.pid),
       eventLoopDelayMs: own?.eventLoopDelayMs ?? 0,
       ...(row.reason === undefined ? {} : { reason: row.reason }),
     };
@@ -61,15 +61,6 @@ function fromSupervisor(answer: StatusAnswer, figures: readonly ProcessView[]): 
     processes,
     ...(answer.intakePaused === undefined ? {} : { intakePaused: answer.intakePaused }),
   };
-}
-
-function residentBytes(pid: number): number | undefined {
-  try {
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-  } catch {
-    return undefined;
-  }
 }
 
 /** For 80 columns. */

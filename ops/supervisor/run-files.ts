@@ -82,3 +82,13 @@ export function killLeftovers(home: string): number {
   }
   return killed;
 }
+
+/** Resident memory of a process; 0 when it is not there, or the system has no /proc. */
+export function residentBytes(pid: number): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(kilobytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}

@@ -16,6 +16,8 @@ export interface ProcessRow {
   readonly core: boolean;
   /** Why it is not ready. */
   readonly reason?: string;
+  /** Resident memory, for a process that does not tell it by itself. */
+  readonly rssBytes?: number;
 }
 
 export interface ProcessSpec {

@@ -22,7 +22,7 @@ import { channelNames, mintKeys, prepare, type Prepared } from "./prepare.ts";
 import { NODE_FLAGS, processEnvironment, type OwnProcess } from "./process-list.ts";
 import { createProcessLog, type ProcessLog } from "./process-log.ts";
 import { startRenewal } from "./renew.ts";
-import { killLeftovers, rememberChildren, writeRunFile, type RunFile } from "./run-files.ts";
+import { killLeftovers, rememberChildren, residentBytes, writeRunFile, type RunFile } from "./run-files.ts";
 import { Supervised, type ProcessSpec, type SupervisedHooks } from "./supervised.ts";
 
 /** A drain that takes longer hangs; children give themselves four seconds. */
@@ -106,9 +106,11 @@ export class Supervisor {
     writeRunFile(home, this.#run);
 
     await this.#startBroker(prepared);
-    const nc = await connectBus({ server, credsFile: minted.credsFile(access.user), name: access.user });
+    const [nc] = await Promise.all([
+      connectBus({ server, credsFile: minted.credsFile(access.user), name: access.user }),
+      checkBroker(`http://127.0.0.1:${broker.monitorPort}`),
+    ]);
     this.#nc = nc;
-    await checkBroker(`http://127.0.0.1:${broker.monitorPort}`);
     await ensureLog(nc, { replicas: config.log.replicas, maxBytes: prepared.maxBytes });
     const live = createNatsLive(nc);
     const log = await createJetStreamLog(nc, { name: access.user, report: (what) => output.say("debug", what) });
@@ -274,7 +276,11 @@ export class Supervisor {
 
   #table(): Omit<StatusAnswer, "type" | "run"> {
     const paused = this.#guards?.paused;
-    return { processes: this.#all().map(({ row }) => row), ...(paused === undefined ? {} : { intakePaused: paused }) };
+    // The broker sends no heartbeat with its memory.
+    const processes = this.#all().map(({ row }) =>
+      row.name === "broker" ? { ...row, rssBytes: residentBytes(row.pid) } : row,
+    );
+    return { processes, ...(paused === undefined ? {} : { intakePaused: paused }) };
   }
 
   #status(): StatusAnswer {

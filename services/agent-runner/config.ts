@@ -1,6 +1,6 @@
 /** The runner's settings, as the supervisor gives them. */
-import { TaffrailError } from "../../bus/errors.ts";
 import { hashJson } from "../../bus/ids.ts";
+import { textSetting, wholeSetting, type Settings } from "../../bus/settings.ts";
 import type { ModelEndpoint } from "./model/port.ts";
 import { parseModel } from "./model/select.ts";
 import type { Tool } from "./tools/tool.ts";
@@ -17,33 +17,26 @@ export interface RunnerConfig {
   endpointFor(model: string): ModelEndpoint;
 }
 
-function whole(settings: Readonly<Record<string, unknown>>, name: string, fallback: number): number {
-  const value = settings[name] ?? fallback;
-  if (!Number.isSafeInteger(value) || Number(value) < 1)
-    throw new TaffrailError("CONFIG_INVALID", `${name} must be a whole number above 0`);
-  return Number(value);
-}
-
 /** @throws CONFIG_INVALID. The key stays in memory: it is never in the settings that are hashed into TurnClaimed. */
 export function runnerConfig(
-  settings: Readonly<Record<string, unknown>>,
+  settings: Settings,
   secrets: { apiKey: string | undefined },
   tools: readonly Tool[],
 ): RunnerConfig {
-  const configuredModel = String(settings["configuredModel"] ?? "demo");
-  const systemPrompt = typeof settings["systemPrompt"] === "string" ? settings["systemPrompt"] : DEFAULT_PROMPT;
-  const baseUrl = typeof settings["baseUrl"] === "string" ? settings["baseUrl"] : undefined;
+  const configuredModel = textSetting(settings, "configuredModel", "demo");
+  const systemPrompt = textSetting(settings, "systemPrompt", DEFAULT_PROMPT);
+  const baseUrl = settings["baseUrl"] === undefined ? undefined : textSetting(settings, "baseUrl", "");
   const configuredProvider = parseModel(configuredModel).provider;
-  const limits = { maxSteps: whole(settings, "maxSteps", 20), maxAttempts: 4 };
+  const limits = { maxSteps: wholeSetting(settings, "maxSteps", 20), maxAttempts: 4 };
   return Object.freeze({
-    maxTurns: whole(settings, "maxTurns", 64),
+    maxTurns: wholeSetting(settings, "maxTurns", 64),
     turn: {
       configuredModel,
       systemPrompt,
-      maxOutputTokens: whole(settings, "maxOutputTokens", 4096),
+      maxOutputTokens: wholeSetting(settings, "maxOutputTokens", 4096),
       limits,
       versions: {
-        code: String(settings["version"] ?? "0").slice(0, 64),
+        code: textSetting(settings, "version", "0").slice(0, 64),
         prompt: hashJson(systemPrompt),
         tools: hashJson(tools.map((tool) => [tool.spec, tool.effect])),
         policy: "none",

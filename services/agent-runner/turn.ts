@@ -11,7 +11,7 @@ import { filters, lanes, liveSubjects, type Lane, type TurnKey } from "../../bus
 import type { DataOf, MessageType } from "../../schemas/index.ts";
 import { nextStep, retryDelayMs, type NextStep, type TurnLimits } from "./decide.ts";
 import type { ChatHistory } from "./history.ts";
-import { foldTurn, foldUnreadable, newJournal, type Journal } from "./journal.ts";
+import { foldTurn, foldUnreadable, newJournal } from "./journal.ts";
 import { ModelError, type Model, type ModelResult } from "./model/port.ts";
 import { buildRequest } from "./request.ts";
 import { runTool } from "./run-tool.ts";
@@ -98,19 +98,19 @@ export function startTurn(
     fold(await log.fetch({ filter: filters.turn(key), fromSeq: request.seq + 1, limit: 10_000 }));
   }
 
-  /** Appends `event`; true when it stands in the log, false when the journal has moved and must be looked at again. */
+  /** Appends `next`; true when it stands in the log, false when the journal has moved and must be looked at again. */
   async function append<T extends MessageType>(
     lane: Lane,
     expectedLastSeq: number,
-    event: NewEvent<T>,
+    next: NewEvent<T>,
   ): Promise<boolean> {
     const outcome = await appendSurely(
       log,
-      { lane, expectedLastSeq, event: event as NewEvent },
+      { lane, expectedLastSeq, event: next as NewEvent },
       { clock, signal: stop.signal },
     );
     if (outcome.type === "stored") {
-      const stored = { ...event, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() };
+      const stored = { ...next, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() };
       fold([stored as unknown as StoredEvent]);
       return true;
     }
@@ -281,7 +281,7 @@ export function startTurn(
       result,
       durationMs: 0,
     };
-    await step(event("ToolCompleted", `${callId}`, data));
+    await step(event("ToolCompleted", callId, data));
   }
 
   async function callTool(next: Extract<NextStep, { type: "call-tool" | "rerun-tool" }>): Promise<void> {

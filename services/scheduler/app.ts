@@ -82,8 +82,7 @@ export async function startScheduler(ports: Ports, options: SchedulerOptions): P
     try {
       do {
         again = false;
-        for (const command of [...list.commands])
-          await append(decideCommand(list, command, (id) => deriveId("task", id)));
+        for (const command of list.commands) await append(decideCommand(list, command, (id) => deriveId("task", id)));
         for (const due of decideDue(list, clock.nowMs())) await append(due);
       } while (again && !abort.signal.aborted);
       cancelWake();

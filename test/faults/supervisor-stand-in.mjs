@@ -3,7 +3,8 @@ import { appendFileSync } from "node:fs";
 
 const name = process.env["TAFFRAIL_PROCESS"];
 const settings = JSON.parse(process.env["TAFFRAIL_SETTINGS"] ?? "{}");
-const note = (/** @type {string} */ what) => appendFileSync(settings.journal, `${JSON.stringify({ name, what, pid: process.pid })}\n`);
+const note = (/** @type {string} */ what) =>
+  appendFileSync(settings.journal, `${JSON.stringify({ name, what, pid: process.pid })}\n`);
 
 note("started");
 process.on("disconnect", () => process.exit(1));
@@ -18,7 +19,9 @@ if (settings.mode === "failing") {
 }
 setTimeout(() => {
   note("ready");
-  process.stdout.write(`${JSON.stringify({ level: 30, time: new Date().toISOString(), msg: "here I am", keys: Object.keys(process.env) })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ level: 30, time: new Date().toISOString(), msg: "here I am", keys: Object.keys(process.env) })}\n`,
+  );
   process.send?.({ type: "ready" });
 }, settings.delayMs ?? 0);
 setInterval(() => undefined, 1_000);

@@ -11,9 +11,9 @@ export const SECRET = "secret-of-another";
 
 export interface Proof {
   /** Messages seen in core since the last call, subject and payload. */
-  seenInCore(): Promise<{ subject: string; payload: string }[]>;
+  readonly seenInCore: () => Promise<{ subject: string; payload: string }[]>;
   /** Returns how many attacking messages were seen. Fails unless all that was seen in core since the last call is covered by `own`, and all that was stored by `stored`. */
-  onlyOwn(own: readonly string[], what: string, stored?: readonly string[]): Promise<number>;
+  readonly onlyOwn: (own: readonly string[], what: string, stored?: readonly string[]) => Promise<number>;
   readonly jsm: JetStreamManager;
 }
 

@@ -5,6 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { createUser, encodeUser, fmtCreds, fromSeed, type User } from "@nats-io/jwt";
 import type { Access, ChannelAccess } from "../../bus/accounts/access.ts";
 import { ownDirectGet } from "../../bus/accounts/access.ts";
@@ -12,7 +13,7 @@ import { keyPaths, writeSecret } from "../../bus/accounts/key-files.ts";
 import { CORE_ACCOUNT, mintHome, mintTurnCredentials, type Minted } from "../../bus/accounts/minting.ts";
 import { connectBus, type NatsConnection } from "../../bus/connect.ts";
 import { ensureLog } from "../../bus/jetstream-setup.ts";
-import { checkBroker } from "../../ops/nats/checks.ts";
+import { checkBroker, checkStream } from "../../ops/nats/checks.ts";
 import { writeBrokerConfig } from "../../ops/nats/config.ts";
 import { declarations } from "../../ops/nats/declarations.ts";
 import { findNatsServer } from "../../ops/setup/nats-server.mjs";
@@ -130,6 +131,7 @@ export async function openStage(): Promise<Stage> {
     await forgedCreds(home, CORE_ACCOUNT, accountOf(minted, CORE_ACCOUNT).publicKey, "admin"),
   );
   const admin = keep(await connectBus({ server: address, credsFile: adminFile, name: "admin" }));
+  checkStream((await (await jetstreamManager(admin)).streams.info("LOG")).config);
   const { groupToken } = await mintTurnCredentials(home, GROUP, 60, Date.now());
   let wires: WireClient[] = [];
   const attempt = async (creds: Uint8Array | undefined): Promise<WireClient> => {

@@ -2,7 +2,7 @@ import { Icon } from "../shell/icons.tsx";
 import { route } from "../shell/navigation.ts";
 import { writeRoute } from "../state/route.ts";
 import { openTurn } from "../state/items.ts";
-import { chats, chatState } from "../state/store.ts";
+import { chats, chatState } from "../state/page-state.ts";
 import { Composer } from "./composer.tsx";
 import { MessageList } from "./message-list.tsx";
 import { ModelPicker, wishedModel } from "./model-picker.tsx";

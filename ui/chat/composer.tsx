@@ -2,7 +2,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { TurnView } from "../../schemas/views.ts";
 import { Icon } from "../shell/icons.tsx";
 import { maxOutbox } from "../state/outbox.ts";
-import { command, notice, outbox, sendMessage } from "../state/store.ts";
+import { notice } from "../state/page-state.ts";
+import { command, outbox, sendMessage } from "../state/store.ts";
 import { draftChange, keepDraft, readDraft } from "./draft.ts";
 
 /** The schema's own bound of a message's text. */

@@ -3,7 +3,8 @@ import type { MessageView } from "../../schemas/views.ts";
 import { Icon } from "../shell/icons.tsx";
 import { go, route } from "../shell/navigation.ts";
 import { visibleItems } from "../state/items.ts";
-import { chatState, loadOlder, outbox } from "../state/store.ts";
+import { chatState } from "../state/page-state.ts";
+import { loadOlder, outbox } from "../state/store.ts";
 import { Message, PendingMessage } from "./message.tsx";
 import { Turn } from "./turn.tsx";
 
@@ -90,7 +91,7 @@ export function MessageList({ chat, channel }: { chat: string; channel: string }
               {isLoading ? "Loading earlier messages" : "Earlier messages"}
             </button>
           )}
-          {!items.loaded && pending.length === 0 && <Loading chat={chat} />}
+          {!items.loaded && pending.length === 0 && <p class="empty">Loading the conversation.</p>}
           {items.loaded && list.length === 0 && pending.length === 0 && <Empty />}
           {list.map((item) =>
             item.kind === "message" ? (
@@ -142,14 +143,6 @@ function useShow(chat: string, scroller: { current: HTMLDivElement | null }, fol
     const { show: _show, ...rest } = route.value;
     go(rest, true);
   }, [wanted, loaded, order.length]);
-}
-
-function Loading({ chat }: { chat: string }) {
-  return (
-    <p class="empty" data-chat={chat}>
-      Loading the conversation.
-    </p>
-  );
 }
 
 function Empty() {

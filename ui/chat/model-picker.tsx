@@ -1,7 +1,8 @@
 import { useEffect } from "preact/hooks";
 import { signal } from "@preact/signals";
 import type { ChatView, ModelsView } from "../../schemas/views.ts";
-import { chats, command, models } from "../state/store.ts";
+import { chats, models } from "../state/page-state.ts";
+import { command } from "../state/store.ts";
 
 /** Models chosen and not yet confirmed by the chat's own view, by chat. */
 const wishes = signal<ReadonlyMap<string, string>>(new Map());

@@ -4,7 +4,8 @@ import { CopyButton } from "../shell/copy.tsx";
 import { Icon } from "../shell/icons.tsx";
 import { closeInspector, go, route } from "../shell/navigation.ts";
 import { depths, eventsOf, itemOf } from "../state/event-rows.ts";
-import { attempt, chatState, eventRows } from "../state/store.ts";
+import { chatState, eventRows } from "../state/page-state.ts";
+import { attempt } from "../state/store.ts";
 import { EventCells } from "./event-line.tsx";
 
 /** The events behind a message or turn, or one event as it lies in the log. */

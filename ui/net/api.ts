@@ -1,5 +1,5 @@
 /** HTTP to the web process. Every refusal is a `Refusal` with what happened and what to do; a lost connection is one too. */
-import type { ErrorView, HealthView, ItemView, ModelsView, PostMessage } from "../../schemas/views.ts";
+import type { ErrorView, ItemView, ModelsView, PostMessage } from "../../schemas/views.ts";
 
 /** Long enough for a phone network, short enough that the person learns of a dead one. */
 const requestTimeoutMs = 15_000;
@@ -66,7 +66,6 @@ const chatPath = (chat: string): string => `/api/chats/${encodeURIComponent(chat
 export const api = {
   enter: (token: string) => request("POST", "/api/enter", { token }),
   session: () => request("GET", "/api/session") as Promise<{ owner: boolean; version: string }>,
-  health: () => request("GET", "/health") as Promise<HealthView>,
   models: () => request("GET", "/api/models") as Promise<ModelsView>,
   post: (chat: string, message: PostMessage) =>
     request("POST", `${chatPath(chat)}/messages`, message) as Promise<{ seq: number; id: string }>,
@@ -79,8 +78,6 @@ export const api = {
       more: boolean;
     }>,
 };
-
-export type Api = typeof api;
 
 /** A short random id that is its own subject token. 96 bits: a guess or a clash is out of reach. */
 export function newId(): string {

@@ -6,13 +6,14 @@ import { Inspector } from "../log/inspector.tsx";
 import { LogPage } from "../log/log-page.tsx";
 import { newId } from "../net/api.ts";
 import { writeRoute } from "../state/route.ts";
-import { announcement, chats, chatState, followEvents, session, showChat } from "../state/store.ts";
+import { announcement, chats, chatState, session } from "../state/page-state.ts";
+import { followEvents, showChat } from "../state/store.ts";
 import { ChatList } from "./chat-list.tsx";
 import { EnterPage } from "./enter-page.tsx";
 import { Icon } from "./icons.tsx";
 import { closeInspector, go, route } from "./navigation.ts";
 import { Splitter } from "./splitter.tsx";
-import { Notice, StatusLine } from "./status-line.tsx";
+import { Notice, StatusLine, Trouble } from "./status-line.tsx";
 
 /** Room for list and content side by side; the style sheet has the same figure. */
 const wide = matchMedia("(min-width: 1024px)");
@@ -74,6 +75,7 @@ function Shell() {
       <Splitter property="--list-width" label="Width of the list" side="left" initialPx={280} minPx={200} maxPx={480} />
       <main class="content">
         <Notice />
+        {chat !== undefined && <Trouble chat={chat} />}
         {chat === undefined ? (
           <p class="empty">Choose a conversation.</p>
         ) : place === "log" ? (

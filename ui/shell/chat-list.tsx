@@ -1,7 +1,7 @@
 import type { ChatView } from "../../schemas/views.ts";
 import { newId } from "../net/api.ts";
 import { writeRoute } from "../state/route.ts";
-import { chats } from "../state/store.ts";
+import { chats } from "../state/page-state.ts";
 import { plainLine } from "../words/turn.ts";
 import { Icon } from "./icons.tsx";
 import { go, route } from "./navigation.ts";

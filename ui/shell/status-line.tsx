@@ -1,5 +1,5 @@
 import { connectionWords, healthWords } from "../state/connection.ts";
-import { connection, health, newVersion, notice } from "../state/store.ts";
+import { chatTrouble, connection, health, newVersion, notice } from "../state/page-state.ts";
 import { quickNow } from "./clock.ts";
 import { Icon } from "./icons.tsx";
 import { nextTheme, theme } from "./theme.ts";
@@ -44,6 +44,18 @@ function LostWords({ words }: { words: string }) {
       <span class="sr">Connection lost, trying again</span>
       <span aria-hidden="true">{words}</span>
     </>
+  );
+}
+
+/** Said while the view of the open chat does not answer; what is shown is then what was known before. */
+export function Trouble({ chat }: { chat: string }) {
+  const trouble = chatTrouble.value;
+  if (trouble?.chat !== chat) return null;
+  return (
+    <div class="notice" role="status" title={trouble.message}>
+      <Icon name="warn" />
+      <p>The view of this conversation does not answer. Trying again; nothing is lost.</p>
+    </div>
   );
 }
 

@@ -33,6 +33,12 @@ test("a reset forgets the rows before it", () => {
   assert.equal(state.cursor, 1);
 });
 
+test("a reset that joins on to what is held takes nothing away", () => {
+  const held = applyEvents(noEvents, { rows: [row(3), row(5), row(6)], cursor: 6, reset: true });
+  const state = applyEvents(held, { rows: [row(5), row(6), row(8)], cursor: 8, reset: true });
+  assert.deepEqual(seqs(state.rows), [3, 5, 6, 8]);
+});
+
 test("rows are bounded, the newest stay", () => {
   const rows = Array.from({ length: maxRows + 10 }, (_, index) => row(index + 1));
   const state = applyEvents(noEvents, { rows, cursor: rows.length, reset: true });

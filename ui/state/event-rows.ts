@@ -22,14 +22,18 @@ export function applyEvents(
   state: EventRows,
   frame: { rows: readonly EventRow[]; cursor: number; reset: boolean },
 ): EventRows {
-  const bySeq = new Map(frame.reset ? [] : state.bySeq);
-  const last = frame.reset ? undefined : state.rows.at(-1);
+  // A window that begins with a row that is held, the same event, joins on to what is held: nothing lies between.
+  const [first] = frame.rows;
+  const joins = first !== undefined && state.bySeq.get(first.seq)?.id === first.id;
+  const forgets = frame.reset && !joins;
+  const bySeq = new Map(forgets ? [] : state.bySeq);
+  const last = forgets ? undefined : state.rows.at(-1);
   const isAppend = frame.rows.every(
     (row, index) => row.seq > (index === 0 ? (last?.seq ?? -1) : (frame.rows[index - 1]?.seq ?? -1)),
   );
   for (const row of frame.rows) bySeq.set(row.seq, row);
   let rows = isAppend
-    ? [...(frame.reset ? [] : state.rows), ...frame.rows]
+    ? [...(forgets ? [] : state.rows), ...frame.rows]
     : [...bySeq.values()].toSorted((a, b) => a.seq - b.seq);
   if (rows.length > maxRows) {
     for (const row of rows.slice(0, -maxRows)) bySeq.delete(row.seq);

@@ -17,6 +17,12 @@ export const emptyItems: ChatItems = { byKey: new Map(), order: [], cursor: 0, l
 
 /** The server's first window. A full window means that there may be older items. */
 const firstWindow = 50;
+/** The server cuts an answer that is too long for one frame; one longer than this may have been cut. */
+const longAnswerChars = 200_000;
+
+function mayHaveOlder(items: readonly ItemView[]): boolean {
+  return items.length >= firstWindow || JSON.stringify(items).length >= longAnswerChars;
+}
 
 function sortKeys(byKey: ReadonlyMap<string, ItemView>): string[] {
   return [...byKey.values()].toSorted((a, b) => a.seq - b.seq || (a.key < b.key ? -1 : 1)).map((item) => item.key);
@@ -42,7 +48,7 @@ export function applyItems(
     order: sortKeys(byKey),
     cursor: frame.reset ? frame.cursor : Math.max(state.cursor, frame.cursor),
     loaded: true,
-    more: frame.reset ? frame.items.length >= firstWindow : state.more,
+    more: frame.reset ? mayHaveOlder(frame.items) : state.more,
   };
 }
 

@@ -3,67 +3,39 @@
  * It owns the socket, the open subscriptions and the outbox; it never renders and never guesses: what is not confirmed
  * is marked so.
  */
-import { batch, signal, type Signal } from "@preact/signals";
-import type { ChatView, HealthView, ModelsView, ServerFrame } from "../../schemas/views.ts";
+import { batch } from "@preact/signals";
+import type { ServerFrame } from "../../schemas/views.ts";
 import { api, newId, Refusal, type CommandBody } from "../net/api.ts";
 import { openSocket, type Socket } from "../net/socket.ts";
-import type { Connection } from "./connection.ts";
-import { applyEvents, noEvents, type EventRows } from "./event-rows.ts";
-import { applyItems, applyOlder, emptyItems, isOpen, oldestSeq, type ChatItems } from "./items.ts";
+import { applyEvents, noEvents } from "./event-rows.ts";
+import { createFrameQueue } from "./frame-queue.ts";
+import { applyItems, applyOlder, isOpen, oldestSeq } from "./items.ts";
+import {
+  session,
+  connection,
+  health,
+  chats,
+  models,
+  newVersion,
+  notice,
+  announcement,
+  eventRows,
+  chatState,
+  chatTrouble,
+} from "./page-state.ts";
 import { createSender } from "./sender.ts";
-import { applyPartial, applyToken, hasGap, noStreams, settle, type Streams } from "./streams.ts";
+import { applyPartial, applyToken, hasGap, noStreams, settle } from "./streams.ts";
 
-export interface ChatState {
-  items: Signal<ChatItems>;
-  streams: Signal<Streams>;
-}
-
-/** Chats kept in memory. Beyond it the one unused longest is let go and loaded anew when opened. */
-const maxChats = 8;
 /** Items of one page of older ones. */
 const olderPage = 50;
-/** Tokens are shown at most this often where the page is not drawn (a hidden tab); else once a frame. */
-const hiddenFlushMs = 200;
-/** After a gap the server sends the whole text by itself; only when it has not by then, ask. */
-const askAfterGapMs = 1_000;
+/** A piece that comes late heals a gap by itself; only when it has not by then, the whole text is asked for. */
+const askAfterGapMs = 300;
 
-export const session = signal<"unknown" | "in" | "out">("unknown");
-export const connection = signal<Connection>({ state: "connecting" });
-export const health = signal<HealthView | undefined>(undefined);
-export const chats = signal<ChatView[] | undefined>(undefined);
-export const models = signal<ModelsView | undefined>(undefined);
-/** A version that the server runs and this page does not. */
-export const newVersion = signal<string | undefined>(undefined);
-/** What went wrong last, for the person, with what to do. */
-export const notice = signal<string | undefined>(undefined);
-/** A finished answer for the screen reader. */
-export const announcement = signal("");
-/** Event rows of the chat whose log is open. */
-export const eventRows = signal<EventRows>(noEvents);
-
-const chatStates = new Map<string, ChatState>();
 let socket: Socket | undefined;
 let version: string | undefined;
 let openChat: string | undefined;
 let eventsChat: string | undefined;
 let gapTimer: ReturnType<typeof setTimeout> | undefined;
-
-/** State of a chat, made on first use. */
-export function chatState(chat: string): ChatState {
-  const held = chatStates.get(chat);
-  if (held !== undefined) {
-    chatStates.delete(chat);
-    chatStates.set(chat, held);
-    return held;
-  }
-  const made: ChatState = { items: signal(emptyItems), streams: signal(noStreams) };
-  chatStates.set(chat, made);
-  for (const key of chatStates.keys()) {
-    if (chatStates.size <= maxChats) break;
-    if (key !== openChat && key !== chat) chatStates.delete(key);
-  }
-  return made;
-}
 
 const sender = createSender({
   post: api.post,
@@ -246,21 +218,9 @@ function resume(): void {
 }
 
 type TextFrame = Extract<ServerFrame, { type: "token" | "partial" }>;
-let waitingText: TextFrame[] = [];
-let flushTimer: ReturnType<typeof setTimeout> | undefined;
+const textQueue = createFrameQueue(takeText);
 
-function queueText(frame: TextFrame): void {
-  waitingText.push(frame);
-  if (waitingText.length > 1) return;
-  if (document.visibilityState === "visible") requestAnimationFrame(flushText);
-  // No frame is drawn in a hidden tab, and a frame that is never drawn must not hold tokens for ever.
-  flushTimer = setTimeout(flushText, hiddenFlushMs);
-}
-
-function flushText(): void {
-  clearTimeout(flushTimer);
-  const frames = waitingText;
-  waitingText = [];
+function takeText(frames: TextFrame[]): void {
   for (const frame of frames) {
     if (frame.chat !== openChat) continue;
     const { streams, items } = chatState(frame.chat);
@@ -296,6 +256,7 @@ function takeItems(frame: Extract<ServerFrame, { type: "items" }>): void {
   }
   items.value = after;
   streams.value = nextStreams;
+  if (chatTrouble.value?.chat === frame.chat) chatTrouble.value = undefined;
   sender.settle(frame.chat, after.byKey.values(), after.cursor);
 }
 
@@ -306,10 +267,10 @@ const endWords: Partial<Record<string, string>> = {
 };
 
 function takeFrame(frame: ServerFrame): void {
-  if (frame.type === "token" || frame.type === "partial") return queueText(frame);
+  if (frame.type === "token" || frame.type === "partial") return textQueue.add(frame);
   batch(() => {
     // What was streamed before this frame belongs before it.
-    if (waitingText.length > 0) flushText();
+    textQueue.flush();
     switch (frame.type) {
       case "hello":
         version ??= frame.version;
@@ -328,9 +289,9 @@ function takeFrame(frame: ServerFrame): void {
         takeEvents(frame);
         break;
       case "error":
-        // A chat is unknown until its first message is in the log; that is no error for the person.
-        if (frame.chat === undefined || chats.value?.some(({ chat }) => chat === frame.chat))
-          notice.value = `${frame.message} ${frame.action}`.trim();
+        // The server asks the view of a chat again by itself; the trouble ends with its next answer.
+        if (frame.chat === undefined) notice.value = `${frame.message} ${frame.action}`.trim();
+        else chatTrouble.value = { chat: frame.chat, message: frame.message };
         break;
       case "pong":
         break;
