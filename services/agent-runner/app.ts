@@ -13,7 +13,7 @@ import { createHistory } from "./history.ts";
 import { createLeases } from "./leases.ts";
 import type { Model } from "./model/port.ts";
 import type { Tool } from "./tools/tool.ts";
-import { startTurn, type TurnRun, type TurnSettings } from "./turn.ts";
+import { startTurn, type TurnOutcome, type TurnRun, type TurnSettings } from "./turn.ts";
 
 const SOURCE = "agent-runner";
 /** Signals kept of turns not yet known here: the queue delivers a wake within milliseconds. */
@@ -57,20 +57,29 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
     leases.hold(held.size);
     for (const signal of earlySignals) if (turnOf(signal) === key.turn) run.signal(signal);
     run.done
-      .then((outcome) => {
-        const delivered = held.get(key.turn)?.delivery;
-        if (outcome !== "lost") delivered?.ack();
-      })
+      .then((outcome) => settle(key, request, outcome))
       .catch((error: unknown) => {
         // The turn stays open in the log; the queue hands it out again.
         logger.error({ turn: key.turn, error: describeError(error) }, "a turn was given up by this runner");
-      })
-      .finally(() => {
-        held.delete(key.turn);
-        leases.hold(held.size);
-        queue.wake();
+        release(key);
       })
       .catch(reject);
+  }
+
+  function release(key: TurnKey): QueueDelivery | undefined {
+    const delivery = held.get(key.turn)?.delivery;
+    held.delete(key.turn);
+    leases.hold(held.size);
+    queue.wake();
+    return delivery;
+  }
+
+  async function settle(key: TurnKey, request: StoredEvent<"TurnRequested">, outcome: TurnOutcome): Promise<void> {
+    // A turn may be resumed before it was let go: its TurnResumed is then the delivery in hand, and must not be acked away.
+    const resumed = outcome === "parked" && (await inspect(key))?.settled === false;
+    const delivery = release(key);
+    if (resumed) take(key, request, false, delivery);
+    else if (outcome !== "lost") delivery?.ack();
   }
 
   function turnOf(event: { subject: string }): string | undefined {

@@ -108,6 +108,8 @@ export async function runServer(
 
 export async function openStage(): Promise<Stage> {
   const home = mkdtempSync(join(tmpdir(), "taffrail-attacks-"));
+  // Also when the start fails half-way.
+  process.once("exit", () => rmSync(home, { recursive: true, force: true }));
   const port = await freePort();
   const monitorPort = await freePort();
   const minted = await mintHome({ home, access: stageAccess, groups: [GROUP], nowMs: Date.now() });

@@ -1,0 +1,46 @@
+/** What the kernel says of processes: memory as it is shared out (PSS) and time on the CPU. */
+import { readFileSync, readdirSync } from "node:fs";
+
+/** Clock ticks a second of /proc/<pid>/stat; fixed by the kernel's interface to programs. */
+const TICKS_PER_SECOND = 100;
+
+/** Proportional set size in MB (10^6 bytes): pages shared by several processes count in parts. */
+export function pssMb(pid: number): number {
+  const kib = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
+  return (Number(kib) * 1024) / 1e6;
+}
+
+/** User and system time of a process with all its threads, in milliseconds. */
+export function cpuMs(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name in brackets may hold spaces; state is the first field behind it.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+}
+
+export function cpuMsOf(pids: Iterable<number>): number {
+  let sum = 0;
+  for (const pid of pids) sum += cpuMs(pid);
+  return sum;
+}
+
+/** Busy time of all CPUs since boot, in milliseconds: what neighbours use is seen in its difference to ours. */
+export function machineBusyMs(): number {
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0, steal = 0] = (
+    readFileSync("/proc/stat", "utf8").split("\n")[0] ?? ""
+  )
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return ((user + nice + system + irq + softIrq + steal) * 1000) / TICKS_PER_SECOND;
+}
+
+/** Children of a process, direct ones only. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8")
+      .split(" ")
+      .filter((text) => text !== "")
+      .map(Number),
+  );
+}
