@@ -1,4 +1,4 @@
-/** Makes the log's stream and its work queue, and asserts the settings the design forbids (DESIGN 3). */
+/** Makes the log's stream and its work queue, and refuses a stream that is not safe (stream-checks.ts). */
 import {
   AckPolicy,
   DiscardPolicy,
@@ -9,8 +9,8 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { nanos, type NatsConnection } from "nats";
-import { TaffrailError } from "./errors.ts";
 import { MAX_EVENT_BYTES, WAKE_ACK_WAIT_MS, WAKE_QUEUE } from "./log.ts";
+import { checkStream } from "./stream-checks.ts";
 import { filters, LOG_ROOT, STREAM } from "./subjects.ts";
 
 export interface LogSettings {
@@ -22,30 +22,6 @@ export interface LogSettings {
 
 /** Most turns handed out and not settled at once over all runners; more wait in the log. */
 const MAX_WAKES_OUT = 1_000;
-
-const FORBIDDEN = [
-  "allow_atomic",
-  "allow_batched",
-  "allow_msg_ttl",
-  "allow_msg_schedules",
-  "allow_rollup_hdrs",
-  "allow_msg_counter",
-];
-
-/** @throws BROKER_UNSAFE_STREAM naming the settings that the log forbids. */
-export function assertSafeStream(config: Readonly<Record<string, unknown>>): void {
-  const wrong = FORBIDDEN.filter((name) => config[name] === true);
-  if (config["allow_direct"] !== true) wrong.push("allow_direct (must be on)");
-  if (config["discard"] !== "new") wrong.push("discard (must be new)");
-  if (config["storage"] !== "file") wrong.push("storage (must be file)");
-  if (config["retention"] !== "limits") wrong.push("retention (must be limits)");
-  if (Number(config["max_age"] ?? 0) > 0) wrong.push("max_age (must be unlimited)");
-  if (Number(config["max_msgs_per_subject"] ?? -1) > 0) wrong.push("max_msgs_per_subject (must be unlimited)");
-  if (wrong.length > 0)
-    throw new TaffrailError("BROKER_UNSAFE_STREAM", `the stream ${STREAM} has ${wrong.join(", ")}`, {
-      settings: wrong,
-    });
-}
 
 /** Creates or updates stream and queue; running it twice changes nothing. */
 export async function ensureLog(nc: NatsConnection, settings: LogSettings): Promise<void> {
@@ -71,7 +47,7 @@ export async function ensureLog(nc: NatsConnection, settings: LogSettings): Prom
       : present.config.max_bytes !== settings.maxBytes || present.config.num_replicas !== settings.replicas
         ? await jsm.streams.update(STREAM, { max_bytes: settings.maxBytes, num_replicas: settings.replicas })
         : present;
-  assertSafeStream(info.config as unknown as Record<string, unknown>);
+  checkStream(info.config);
   const queue = {
     durable_name: WAKE_QUEUE,
     filter_subject: filters.wakes,

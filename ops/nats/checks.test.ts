@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { checkAccess } from "../../bus/accounts/access.ts";
-import { assertBroker, checkStream, streamProblems } from "./checks.ts";
+import { checkStream, streamProblems } from "../../bus/stream-checks.ts";
+import { assertBroker } from "./checks.ts";
 import { declarations } from "./declarations.ts";
 
 const safe = {

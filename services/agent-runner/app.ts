@@ -169,9 +169,12 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
 
   async function readQueue(): Promise<void> {
     for await (const delivery of queue) {
-      onWake(delivery).catch((error: unknown) => {
-        logger.warn({ error: describeError(error) }, "a wake could not be handled; it comes again");
-      });
+      onWake(delivery)
+        .catch((error: unknown) => {
+          logger.warn({ error: describeError(error) }, "a wake could not be handled; it comes again");
+        })
+        // A delivery that opened no turn leaves its place free.
+        .finally(() => queue.wake());
     }
   }
 

@@ -1,6 +1,5 @@
 /** The product under measurement: its processes by name, its stream's position. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readRunFile } from "../../ops/supervisor/run-files.ts";
 import { startSystem, type System, type SystemOptions } from "../support/system.ts";
 
 export interface Product {
@@ -28,9 +27,7 @@ export async function lastSeqAt(monitorPort: number): Promise<number> {
 export async function startProduct(options: SystemOptions = {}): Promise<Product> {
   const system = await startSystem({ model: "demo:fast", ...options });
   const health = await system.health();
-  const { monitorPort } = JSON.parse(readFileSync(join(system.home, "run", "supervisor.json"), "utf8")) as {
-    monitorPort: number;
-  };
+  const monitorPort = readRunFile(system.home)?.monitorPort ?? 0;
   const pids = new Map((health?.processes ?? []).map(({ name, pid }) => [name, pid]));
   // setpriv replaces itself by the program, so this is the supervisor's own pid.
   pids.set("supervisor", system.supervisor.pid ?? 0);

@@ -9,7 +9,7 @@ import { headers } from "nats";
 import type { Access } from "../../bus/accounts/access.ts";
 import { CORE_ACCOUNT, groupAccountName, mintTurnCredentials } from "../../bus/accounts/minting.ts";
 import { jwtPermissions, permissionsOf } from "../../bus/accounts/permissions.ts";
-import { checkStream } from "../../ops/nats/checks.ts";
+import { checkStream } from "../../bus/stream-checks.ts";
 import {
   allSubjects,
   concrete,
