@@ -7,9 +7,6 @@ export { catalogue };
 export type { DataOf };
 export type MessageType = keyof DataOf;
 
-/** What a replay does with an event: feeds it back (`input`) or computes it again and compares (`decision`). */
-export type EventKind = "input" | "decision";
-
 type ValidatorName = keyof typeof validators;
 
 /** True when `type` names an event or command this release knows. */

@@ -163,9 +163,3 @@ export interface PostMessage {
   mode?: "queue" | "steer" | "interrupt";
   model?: string;
 }
-
-/** Body of PUT /api/chats/:chat/messages/:id. */
-export interface PutMessage {
-  revision: string;
-  text: string;
-}

@@ -92,9 +92,11 @@ test("deciders, projections and translators are pure: no node modules, no clock,
       ...imports
         .filter(({ target, typeOnly, bare }) => (bare ? true : target.startsWith("bus/")) && !typeOnly)
         .map(({ target }) => `${path} imports ${target}`),
-      ...[...text.matchAll(/Date\.now\(|Math\.random\(|new Date\(\)|\bprocess\.(?:env|exit|argv|hrtime|uptime|memoryUsage)|setTimeout\(|fetch\(/g)].map(
-        (match) => `${path} uses ${match[0]}`,
-      ),
+      ...[
+        ...text.matchAll(
+          /Date\.now\(|Math\.random\(|new Date\(\)|\bprocess\.(?:env|exit|argv|hrtime|uptime|memoryUsage)|setTimeout\(|fetch\(/g,
+        ),
+      ].map((match) => `${path} uses ${match[0]}`),
     ]);
   assert.deepEqual(faults, []);
 });

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 export { anthropicFormat } from "./anthropic.ts";
 export { ollamaFormat } from "./ollama.ts";
 export { openAiFormat } from "./openai.ts";
-export type { Fault, Script, ScriptedCall, ScriptedUsage, WireFormat } from "./script.ts";
+export type { Fault, Script, WireFormat } from "./script.ts";
 export { startModelServer } from "./server.ts";
-export type { ModelServer, RecordedRequest } from "./server.ts";
+export type { ModelServer } from "./server.ts";
 
 /** The worker for `createModelPool` when a test runs from source. */
 export const sourceWorkerFile = fileURLToPath(new URL("./source-worker.mjs", import.meta.url));
