@@ -3,12 +3,13 @@
  * derived id before it is tried again, so that neither a lost nor a doubled event can come of it.
  */
 import { hasCode, TaffrailError } from "./errors.ts";
-import type { Append, LogEntry } from "./event.ts";
+import type { Append, LogEntry, StoredEvent } from "./event.ts";
 import type { Log } from "./log.ts";
 import type { Clock } from "./ports.ts";
 
 export type AppendOutcome =
-  | { readonly type: "stored"; readonly seq: number }
+  /** `entry`: it stood there already, perhaps with other bytes than ours; go on from these. Absent: just acknowledged. */
+  | { readonly type: "stored"; readonly seq: number; readonly entry?: StoredEvent | undefined }
   /** Another event stands behind the fence; `entry` is the first of them when it could be read. */
   | { readonly type: "conflict"; readonly entry?: LogEntry | undefined };
 
@@ -25,7 +26,7 @@ const FIRST_DELAY_MS = 25;
 const MAX_DELAY_MS = 1_000;
 
 /** True when `entry` is the event `id` itself: a derived id, so a twin that did the same work counts as ours. */
-function isSame(entry: LogEntry | undefined, id: string): boolean {
+function isSame(entry: LogEntry | undefined, id: string): entry is StoredEvent {
   return entry !== undefined && entry.type !== "unreadable" && entry.id === id;
 }
 
@@ -59,8 +60,7 @@ async function lookUp(log: Log, append: Append, conflict: boolean): Promise<Appe
     .catch(() => undefined);
   // The log cannot be read now: only certain knowledge settles it.
   if (first === undefined) return undefined;
-  if (isSame(first.entry, append.event.id) && first.entry !== undefined)
-    return { type: "stored", seq: first.entry.seq };
+  if (isSame(first.entry, append.event.id)) return { type: "stored", seq: first.entry.seq, entry: first.entry };
   if (conflict || first.entry !== undefined) return { type: "conflict", entry: first.entry };
   return undefined;
 }

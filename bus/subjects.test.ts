@@ -56,6 +56,7 @@ test("a subject that was built is parsed back to what it was built from", () => 
         [lanes.turnRequest(key), { type: "turn", key, lane: "wake" }],
         [lanes.turnResume(key), { type: "turn", key, lane: "wake" }],
         [lanes.signal(key), { type: "turn", key, lane: "signal" }],
+        [lanes.claim(key), { type: "turn", key, lane: "step" }],
         [lanes.step(key), { type: "turn", key, lane: "step" }],
         [lanes.out(key, channel), { type: "turn", key, lane: "out" }],
         [lanes.end(key, channel), { type: "turn", key, lane: "out" }],

@@ -69,6 +69,8 @@ export const lanes = {
   /** TurnResumed: fenced by the whole turn, like a signal. */
   turnResume: (key: TurnKey): Lane => ({ subject: `${turnRoot(key)}.wake`, fence: `${turnRoot(key)}.>` }),
   signal: (key: TurnKey): Lane => ({ subject: `${turnRoot(key)}.signal`, fence: `${turnRoot(key)}.>` }),
+  /** TurnClaimed: fenced by the whole turn, so that the runner knows every signal before its claim. */
+  claim: (key: TurnKey): Lane => ({ subject: `${turnRoot(key)}.run.step`, fence: `${turnRoot(key)}.>` }),
   step: (key: TurnKey): Lane => ({ subject: `${turnRoot(key)}.run.step`, fence: `${turnRoot(key)}.run.>` }),
   out: (key: TurnKey, channel: string): Lane => ({
     subject: `${turnRoot(key)}.run.out.${token(channel)}`,
@@ -100,6 +102,9 @@ export const filters = {
   dead: "log.dead.>",
   turn: (key: TurnKey): string => `${turnRoot(key)}.>`,
   chatInbound: (channel: string, chat: string): string => `log.in.${token(channel)}.${encodeToken(chat)}.>`,
+  /** A message with all its revisions, also those that came before it. */
+  messageRevisions: (channel: string, chat: string, message: string): string =>
+    `log.in.${token(channel)}.${encodeToken(chat)}.${encodeToken(message)}.>`,
   chatOuts: (channel: string, chatToken: string): string =>
     `log.turn.${token(channel)}.${token(chatToken)}.*.run.out.>`,
 };

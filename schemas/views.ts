@@ -147,10 +147,22 @@ export type ServerFrame =
   | { type: "chats"; chats: ChatView[] }
   /** Changed items in order of `changedSeq`; `reset`: forget what you hold of this chat first. */
   | { type: "items"; chat: string; items: ItemView[]; cursor: number; reset: boolean }
-  /** A piece of the answer; `offset` counts UTF-16 units from the start of the step's text. */
-  | { type: "token"; chat: string; turn: string; epoch: number; step: number; offset: number; text: string }
+  /**
+   * A piece of the answer; `offset` counts UTF-16 units from the start of the step's text. A higher `attempt` begins the step
+   * again: the model was asked once more after a failure.
+   */
+  | {
+      type: "token";
+      chat: string;
+      turn: string;
+      epoch: number;
+      step: number;
+      attempt: number;
+      offset: number;
+      text: string;
+    }
   /** The whole text of the running step so far, sent after a subscribe and after a gap. */
-  | { type: "partial"; chat: string; turn: string; epoch: number; step: number; text: string }
+  | { type: "partial"; chat: string; turn: string; epoch: number; step: number; attempt: number; text: string }
   | { type: "events"; chat: string; rows: EventRow[]; cursor: number; reset: boolean }
   | { type: "status"; health: HealthView }
   | { type: "pong" }

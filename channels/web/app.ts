@@ -29,6 +29,8 @@ export interface WebParts {
   readonly channelLog: ChannelLog;
   readonly sessions: Sessions;
   readonly config: WebConfig;
+  /** Calls the listener when the broker is back after a loss; returns what forgets it. */
+  readonly onReconnect: (listener: () => void) => () => void;
   /** Folder of the built page; absent in tests that need none. */
   readonly pageFolder?: string;
 }
@@ -117,7 +119,7 @@ export async function buildServer(parts: WebParts): Promise<FastifyInstance> {
     if (open || sessions.verify(token) !== undefined) done();
     else done(new TaffrailError("SIGN_IN_REQUIRED", "there is no session"));
   });
-  const sockets = createSockets(ports.live, config.version);
+  const sockets = createSockets({ live: ports.live, version: config.version, onReconnect: parts.onReconnect });
   server.addHook("onClose", (_instance, done) => {
     sockets.close();
     done();

@@ -43,13 +43,38 @@ interface Following {
   again: boolean;
 }
 
+interface PartialText {
+  turn: string;
+  epoch: number;
+  step: number;
+  attempt: number;
+  text: string;
+}
+
+function isPartial(data: unknown): data is PartialText {
+  const { turn, epoch, step, attempt, text } = (data ?? {}) as Record<string, unknown>;
+  const numbers = [epoch, step, attempt].every((one) => Number.isSafeInteger(one));
+  return typeof turn === "string" && typeof text === "string" && numbers;
+}
+
+function isToken(data: unknown): data is PartialText & { offset: number } {
+  return isPartial(data) && Number.isSafeInteger((data as PartialText & { offset?: unknown }).offset);
+}
+
 export interface Sockets {
   add(socket: WebSocket): void;
   count(): number;
   close(): void;
 }
 
-export function createSockets(live: Live, version: string): Sockets {
+export interface SocketParts {
+  readonly live: Live;
+  readonly version: string;
+  /** Calls the listener when the broker is back after a loss; returns what forgets it. */
+  onReconnect(listener: () => void): () => void;
+}
+
+export function createSockets({ live, version, onReconnect }: SocketParts): Sockets {
   /** By encoded chat, so that a subject finds its readers. */
   const readers = new Map<string, Set<Page>>();
   const pages = new Set<Page>();
@@ -77,6 +102,14 @@ export function createSockets(live: Live, version: string): Sockets {
         return;
       }
       this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+    }
+
+    /** Feeds and tokens may have been missed: asks for everything that is followed, from where the page stands. */
+    resume(): void {
+      for (const following of this.#chats.values()) {
+        if (following.items) void this.#ask(following, "items", true);
+        if (following.events) void this.#ask(following, "events", true);
+      }
     }
 
     refuse(error: unknown, chat?: string): void {
@@ -167,8 +200,8 @@ export function createSockets(live: Live, version: string): Sockets {
           this.send({ type: "events", chat, rows: answer.rows, cursor, reset });
         }
       } catch (error) {
-        this.refuse(error, chat);
-        // The projection restarts; its first feed, or this, brings the page up to date.
+        // A process that restarts is back before a person could act on a word about it; the status line shows it.
+        if (!(error instanceof TaffrailError && error.retryable)) this.refuse(error, chat);
         setTimeout(() => {
           if (this.#chats.get(chat) === following && following[what]) void this.#ask(following, what, first);
         }, 500).unref();
@@ -187,9 +220,7 @@ export function createSockets(live: Live, version: string): Sockets {
       const answer = await live
         .request(liveSubjects.query("agent-runner", "partial"), { turn }, 500)
         .catch(() => undefined);
-      const partial = answer as { turn?: string; epoch: number; step: number; text: string } | undefined;
-      if (typeof partial?.turn === "string")
-        this.send({ type: "partial", chat, turn, epoch: partial.epoch, step: partial.step, text: partial.text });
+      if (isPartial(answer)) this.send({ type: "partial", chat, ...answer });
     }
 
     feed(feed: Feed): void {
@@ -220,15 +251,7 @@ export function createSockets(live: Live, version: string): Sockets {
     token(token: string, data: unknown): void {
       for (const { chat, items } of this.#chats.values()) {
         if (!items || encodeToken(chat) !== token) continue;
-        const { turn, epoch, step, offset, text } = data as Record<string, string & number>;
-        if (
-          turn !== undefined &&
-          epoch !== undefined &&
-          step !== undefined &&
-          offset !== undefined &&
-          text !== undefined
-        )
-          this.send({ type: "token", chat, turn, epoch, step, offset, text });
+        if (isToken(data)) this.send({ type: "token", chat, ...data });
       }
     }
 
@@ -259,7 +282,15 @@ export function createSockets(live: Live, version: string): Sockets {
     for (const page of to) page.send(frame);
   }
 
+  function resumeAll(): void {
+    if (pages.size === 0) return;
+    for (const page of pages) page.resume();
+    sendChats(pages).catch(() => undefined);
+    void sendStatus(pages);
+  }
+
   const ends = [
+    onReconnect(resumeAll),
     live.subscribe(`live.${CHANNEL}.>`, (data, subject) => {
       const token = subject.split(".")[2] ?? "";
       for (const page of readers.get(token) ?? []) page.token(token, data);
@@ -267,8 +298,13 @@ export function createSockets(live: Live, version: string): Sockets {
     live.subscribe(`feed.chat.${CHANNEL}.*`, (data, subject) => {
       for (const page of readers.get(subject.split(".")[3] ?? "") ?? []) page.feed(data as Feed);
     }),
-    live.subscribe(liveSubjects.feedChats, () => {
+    live.subscribe(liveSubjects.feedChats, (data) => {
       if (pages.size === 0) return;
+      // Killed between a commit and its feed, the projection does not know that the feed is missing.
+      if ((data as { started?: unknown }).started === true) {
+        resumeAll();
+        return;
+      }
       chatsTimer ??= setTimeout(() => {
         chatsTimer = undefined;
         sendChats(pages).catch(() => undefined);

@@ -20,8 +20,9 @@ export interface ToolState {
 
 export interface Journal {
   readonly request: StoredEvent<"TurnRequested">;
-  /** Last sequence over the whole turn, and over its `run` lanes: the two fences. */
+  /** Every event of the turn up to this sequence is folded: the fence of claim and end. Signals may stand behind it. */
   turnSeq: number;
+  /** Last sequence over the `run` lanes: the fence of the steps. */
   runSeq: number;
   /** 0 before the first claim. */
   epoch: number;
@@ -59,7 +60,6 @@ export function foldTurn(journal: Journal, event: StoredEvent): void {
   const lane = event.subject.split(".")[5] === "run" ? "run" : "other";
   if (lane === "run" ? event.seq <= journal.runSeq : event.seq <= journal.request.seq) return;
   if (lane === "run") journal.runSeq = event.seq;
-  journal.turnSeq = Math.max(journal.turnSeq, event.seq);
   switch (event.type) {
     case "TurnResumed":
       if (event.seq > journal.runSeq) journal.parked = false;
@@ -115,5 +115,17 @@ export function foldTurn(journal: Journal, event: StoredEvent): void {
 /** Counts an entry of the turn that no schema reads: its sequence still moves the fences. */
 export function foldUnreadable(journal: Journal, entry: { seq: number; subject: string }): void {
   if (entry.subject.split(".")[5] === "run") journal.runSeq = Math.max(journal.runSeq, entry.seq);
-  journal.turnSeq = Math.max(journal.turnSeq, entry.seq);
+}
+
+/** Notes that all events of the turn up to `seq` were folded: read in one stretch, or appended behind the whole turn. */
+export function knownThrough(journal: Journal, seq: number): void {
+  journal.turnSeq = Math.max(journal.turnSeq, seq);
+}
+
+/**
+ * True when a signal may stand in the log that the journal does not hold: a step is fenced by the `run` lanes only, and
+ * a signal that a reader brought says nothing of what another runner wrote before it.
+ */
+export function hasGap(journal: Journal): boolean {
+  return journal.turnSeq < Math.max(journal.runSeq, journal.lastSignalSeq);
 }

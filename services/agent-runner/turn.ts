@@ -47,6 +47,7 @@ export interface TurnParts {
 export interface Streaming {
   epoch: number;
   step: number;
+  attempt: number;
   text: string;
 }
 
@@ -76,7 +77,7 @@ export function startTurn(
   const { log, live, clock, logger } = ports;
   const journal = newJournal(request);
   const stop = new AbortController();
-  const streaming: Streaming = { epoch: 0, step: 0, text: "" };
+  const streaming: Streaming = { epoch: 0, step: 0, attempt: 0, text: "" };
   let interrupt = new AbortController();
   let mine = 0;
 
@@ -206,7 +207,7 @@ export function startTurn(
     const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash };
     const startedMs = clock.nowMs();
     let firstTokenMs: number | undefined;
-    Object.assign(streaming, { epoch: mine, step: next.step, text: "" });
+    Object.assign(streaming, { epoch: mine, step: next.step, attempt: next.attempt, text: "" });
     const subject = liveSubjects.tokens(replyTo.channel, replyTo.chat, request.data.turn);
     const onText = (text: string): void => {
       firstTokenMs ??= clock.nowMs() - startedMs;
@@ -214,6 +215,7 @@ export function startTurn(
         turn: request.data.turn,
         epoch: mine,
         step: next.step,
+        attempt: next.attempt,
         offset: streaming.text.length,
         text,
       });

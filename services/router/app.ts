@@ -131,12 +131,9 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
           const already = outcome.seq <= (decision.lane === "chat" ? lane.state.factsSeq : lane.state.turnsSeq);
           if (already) continue;
           const { event, lane: target } = append;
-          applyEvent(lane.state, {
-            ...event,
-            seq: outcome.seq,
-            subject: target.subject,
-            storedAtMs: clock.nowMs(),
-          } as StoredEvent);
+          const own = { ...event, seq: outcome.seq, subject: target.subject, storedAtMs: clock.nowMs() } as StoredEvent;
+          // What stands there may be a twin's word: the same id, but decided when it knew less or more.
+          applyEvent(lane.state, outcome.entry ?? own);
         } else if (lane.folded === before) {
           // The event that stands in the way is on its way to us; folding it calls pump again.
           return;

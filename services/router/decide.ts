@@ -1,6 +1,14 @@
 /** The router's decider: what a chat's state asks for next. Pure: no I/O, clock or random; ids come from `mint`. */
 import type { DataOf } from "../../schemas/index.ts";
-import type { ActiveTurn, CauseRef, ChatState, QueueMode, TurnRecord, Waiting } from "./state.ts";
+import {
+  firstSeqOf,
+  type ActiveTurn,
+  type CauseRef,
+  type ChatState,
+  type QueueMode,
+  type TurnRecord,
+  type Waiting,
+} from "./state.ts";
 
 export interface RouterSettings {
   /** What a message does while a turn runs, when neither it nor its chat says. */
@@ -88,26 +96,25 @@ function decideResume(state: ChatState): Decision | undefined {
 function decideWaiting(state: ChatState, settings: RouterSettings, mint: TurnMint): Decision | undefined {
   const first = state.waiting[0];
   if (first === undefined) return undefined;
-  if (state.active === undefined) return openTurn(state, first, mint);
-  // A task has a chat of its own and a model of its own cannot join a turn: both wait for its end.
-  const joins = state.waiting.find((waiting) => waiting.task === undefined && waiting.model === undefined);
-  return joins === undefined ? undefined : decideJoin(state, state.active, joins, settings);
+  const { active } = state;
+  if (active === undefined) return openTurn(state, first, mint);
+  // Who interrupts or stops a turn does not want it to go on with more.
+  if (active.cancelRequested) return undefined;
+  const modeOf = (waiting: Waiting): QueueMode => waiting.mode ?? settings.queueMode;
+  // Also one that stands behind others: they are answered together in the next turn.
+  const interrupting = state.waiting.find((waiting) => waiting.task === undefined && modeOf(waiting) === "interrupt");
+  if (interrupting !== undefined) {
+    const { channel, chat } = state;
+    const data = { channel, chat, turn: active.turn, reason: "interrupted" as const };
+    return { lane: "signal", type: "CancelRequested", expected: active.lastSeq, cause: interrupting.cause, data };
+  }
+  // I4: nobody overtakes. A task has a chat of its own and a model of its own cannot join a turn: both wait for its end.
+  const joins = first.task === undefined && first.model === undefined && modeOf(first) === "steer";
+  return joins ? decideSteer(state, active, first) : undefined;
 }
 
-function decideJoin(
-  state: ChatState,
-  active: ActiveTurn,
-  waiting: Waiting,
-  settings: RouterSettings,
-): Decision | undefined {
+function decideSteer(state: ChatState, active: ActiveTurn, waiting: Waiting): Decision | undefined {
   const { channel, chat } = state;
-  const mode = waiting.mode ?? settings.queueMode;
-  // Who interrupts or stops a turn does not want it to go on with more.
-  if (mode === "queue" || active.cancelRequested) return undefined;
-  if (mode === "interrupt") {
-    const data = { channel, chat, turn: active.turn, reason: "interrupted" as const };
-    return { lane: "signal", type: "CancelRequested", expected: active.lastSeq, cause: waiting.cause, data };
-  }
   if (active.messages.length >= MAX_MESSAGES_PER_TURN) return undefined;
   const data = { channel, chat, turn: active.turn, message: waiting.ref };
   return { lane: "signal", type: "Steered", expected: active.lastSeq, cause: waiting.cause, data };
@@ -115,17 +122,14 @@ function decideJoin(
 
 function openTurn(state: ChatState, first: Waiting, mint: TurnMint): Decision {
   const { channel, chat } = state;
-  const messages =
-    first.task === undefined
-      ? state.waiting
-          .filter((waiting) => waiting.task === undefined && waiting.model === first.model)
-          .slice(0, MAX_MESSAGES_PER_TURN)
-          .map((waiting) => waiting.ref)
-      : [];
+  // In their order (I4): the first that cannot share the turn ends the row.
+  const other = state.waiting.findIndex((waiting) => waiting.task !== undefined || waiting.model !== first.model);
+  const row = state.waiting.slice(0, other === -1 ? MAX_MESSAGES_PER_TURN : Math.min(other, MAX_MESSAGES_PER_TURN));
+  const messages = first.task === undefined ? row.map((waiting) => waiting.ref) : [];
   const record = {
     attempt: 1,
     trigger: first.cause,
-    firstSeq: messages[0]?.seq ?? first.cause.seq,
+    firstSeq: firstSeqOf(state, messages) ?? first.cause.seq,
     messages,
     group: first.task?.group ?? "main",
     replyTo: first.task?.replyTo ?? { channel, chat },

@@ -2,7 +2,7 @@
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 
 /** Raised whenever the shape below changes: snapshots of another shape count as none. */
-export const STATE_SHAPE = 1;
+export const STATE_SHAPE = 2;
 
 export type QueueMode = "queue" | "steer" | "interrupt";
 
@@ -39,7 +39,7 @@ export interface TurnRecord {
   readonly attempt: number;
   readonly trigger: CauseRef;
   /** First sequence of its conversation. */
-  readonly firstSeq: number;
+  firstSeq: number;
   messages: MessageRef[];
   readonly group: string;
   readonly replyTo: { channel: string; chat: string };
@@ -79,6 +79,8 @@ export interface ChatState {
   recent: TurnRecord[];
   /** Deletions that came before their message. */
   deletedEarly: string[];
+  /** Newest last; one that came before its message counts to the conversation of the message's turn. */
+  edits: MessageRef[];
   model?: string | undefined;
 }
 
@@ -86,9 +88,21 @@ export interface ChatState {
 export const HISTORY_TURNS = 20;
 /** A platform delivers a deletion before its message only within moments; more than these are no accident. */
 const MAX_DELETED_EARLY = 64;
+/** The same for edits; those of known messages are among them. */
+const MAX_EDITS = 64;
 
 export function newChat(channel: string, chat: string): ChatState {
-  return { channel, chat, turnsSeq: 0, factsSeq: 0, waiting: [], commands: [], recent: [], deletedEarly: [] };
+  return {
+    channel,
+    chat,
+    turnsSeq: 0,
+    factsSeq: 0,
+    waiting: [],
+    commands: [],
+    recent: [],
+    deletedEarly: [],
+    edits: [],
+  };
 }
 
 function causeOf(event: StoredEvent): CauseRef {
@@ -107,6 +121,13 @@ export function chatOf(event: StoredEvent): { channel: string; chat: string } | 
   if (event.type === "TimerFired") return event.data.parked;
   const data = event.data as { channel?: string; chat?: string };
   return data.channel !== undefined && data.chat !== undefined ? { channel: data.channel, chat: data.chat } : undefined;
+}
+
+/** Where the conversation of these messages begins: an edit may stand before its message. */
+export function firstSeqOf(state: ChatState, refs: readonly MessageRef[]): number | undefined {
+  if (refs.length === 0) return undefined;
+  const edits = state.edits.filter((edit) => refs.some((ref) => ref.message === edit.message));
+  return Math.min(...[...refs, ...edits].map((one) => one.seq));
 }
 
 function answered(state: ChatState, refs: readonly MessageRef[]): void {
@@ -138,6 +159,9 @@ export function applyEvent(state: ChatState, event: StoredEvent): void {
         state.deletedEarly = [...state.deletedEarly, event.data.message].slice(-MAX_DELETED_EARLY);
       return;
     }
+    case "MessageEdited":
+      state.edits = [...state.edits, { message: event.data.message, seq: event.seq }].slice(-MAX_EDITS);
+      return;
     case "TaskFired": {
       const { text, replyTo, group, task } = event.data;
       state.waiting.push({
@@ -173,7 +197,8 @@ export function applyEvent(state: ChatState, event: StoredEvent): void {
         state.active.parked = { ...state.active.parked, resume: "timer", cause: causeOf(event) };
       return;
     default:
-      applyTurnEvent(state, event);
+      // Edits, schedules and the like stand in the chat too; counted here they would break its fence for ever.
+      if (event.subject.startsWith("log.turn.")) applyTurnEvent(state, event);
   }
 }
 
@@ -188,7 +213,7 @@ function applyTurnEvent(state: ChatState, event: StoredEvent): void {
         turn,
         attempt,
         trigger: { ...trigger, correlationId: event.correlationId, traceparent: event.traceparent },
-        firstSeq: messages[0]?.seq ?? trigger.seq,
+        firstSeq: firstSeqOf(state, messages) ?? trigger.seq,
         messages: [...messages],
         group,
         replyTo,
@@ -202,6 +227,8 @@ function applyTurnEvent(state: ChatState, event: StoredEvent): void {
     case "Steered":
       answered(state, [event.data.message]);
       active?.messages.push(event.data.message);
+      if (active !== undefined)
+        active.firstSeq = Math.min(active.firstSeq, firstSeqOf(state, [event.data.message]) ?? active.firstSeq);
       if (active?.parked?.waitingFor === "approval")
         active.parked = { ...active.parked, resume: "signal", cause: causeOf(event) };
       return;
@@ -212,7 +239,10 @@ function applyTurnEvent(state: ChatState, event: StoredEvent): void {
       if (active.parked) active.parked = { ...active.parked, resume: "signal", cause: causeOf(event) };
       return;
     case "TurnParked":
-      if (active !== undefined) active.parked = { waitingFor: event.data.waitingFor };
+      if (active === undefined) return;
+      active.parked = { waitingFor: event.data.waitingFor };
+      // The runner parked before it could see the signal: it must not wait for its time.
+      if (active.cancelRequested) active.parked = { ...active.parked, resume: "signal", cause: causeOf(event) };
       return;
     case "TurnResumed":
       if (active !== undefined) active.parked = undefined;

@@ -67,8 +67,9 @@ export async function startScheduler(ports: Ports, options: SchedulerOptions): P
       { clock, signal: abort.signal },
     );
     // Folded at once; met again by the reader it changes nothing. After a conflict the reader brings what stands there.
-    if (outcome.type === "stored")
-      applyEvent(list, { ...event, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() } as StoredEvent);
+    if (outcome.type !== "stored") return;
+    const own = { ...event, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() } as StoredEvent;
+    applyEvent(list, outcome.entry ?? own);
   }
 
   /** Answers commands and fires what is due, one after the other; called again while it runs, it goes round once more. */

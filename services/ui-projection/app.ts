@@ -23,6 +23,8 @@ const MAX_FEED_CHARS = 500_000;
 export interface UiProjectionOptions {
   /** Path of the SQLite file. */
   readonly file: string;
+  /** Opens the file; the simulation gives a model in memory. */
+  readonly open?: (file: string) => Promise<ReadModel>;
 }
 
 /** What a chat's reader is told after each commit. `after`: the chat's sequence before it, so that a gap shows. */
@@ -38,15 +40,18 @@ export interface ChatFeed {
 }
 
 /** Opens the file; one of another log is deleted and built again. */
-async function openFitting(ports: Ports, file: string): Promise<{ model: ReadModel; seq: number }> {
-  const model = await openReadModel(file);
+async function openFitting(
+  ports: Ports,
+  { file, open = openReadModel }: UiProjectionOptions,
+): Promise<{ model: ReadModel; seq: number }> {
+  const model = await open(file);
   const checkpoint = await model.checkpoint();
   if (checkpoint === undefined) return { model, seq: 0 };
   if (await checkpointFits(ports.log, checkpoint)) return { model, seq: checkpoint.seq };
   ports.logger.warn({ seq: checkpoint.seq }, "the read model is of another log; it is built again");
   await model.close();
   for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
-  return { model: await openReadModel(file), seq: 0 };
+  return { model: await open(file), seq: 0 };
 }
 
 /** Projects one batch and commits it. Returns what each changed chat's readers are told. */
@@ -133,7 +138,7 @@ function feeds(
 export async function startUiProjection(ports: Ports, options: UiProjectionOptions): Promise<RunningApp> {
   const { log, live, logger } = ports;
   const abort = new AbortController();
-  const { model, seq } = await openFitting(ports, options.file);
+  const { model, seq } = await openFitting(ports, options);
   const { created } = await log.identity();
   let position = seq;
   let lag = 0;
@@ -166,6 +171,8 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
     live.publish(liveSubjects.feedChat(feed.channel, feed.chat), message);
   }
 
+  // Feeds between our predecessor's last commit and now may never have been sent: readers must ask.
+  live.publish(liveSubjects.feedChats, { changed: [], started: true });
   const running = run();
   const failed = running.then(() => new Promise<never>(() => undefined));
   failed.catch((error: unknown) => logger.error({ error: describeError(error) }, "the projection stopped"));

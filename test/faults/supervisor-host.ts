@@ -10,6 +10,9 @@ import { Supervisor } from "../../ops/supervisor/supervisor.ts";
 const script = join(dirname(fileURLToPath(import.meta.url)), "supervisor-stand-in.mjs");
 const wanted = JSON.parse(process.env["TEST_PROCESSES"] ?? "[]") as Pick<OwnProcess, "name" | "stage" | "settings">[];
 
+// Set here and not by the test: the test itself starts this process by its PATH.
+process.env["PATH"] = process.env["TEST_PATH"] ?? process.env["PATH"];
+
 async function run(): Promise<number> {
   const supervisor = new Supervisor({
     config: loadConfig(process.env),

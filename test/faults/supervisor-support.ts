@@ -34,6 +34,7 @@ export interface Running {
   readonly home: string;
   readonly child: ChildProcess;
   readonly lines: string[];
+  readonly journal: string;
   /** Resolves to the exit code (signal: 128). */
   readonly exited: Promise<number>;
   notes(): Note[];
@@ -114,7 +115,14 @@ export function starter(): { start(options: StartOptions): Promise<Running>; end
       home,
       child,
       lines,
-      exited: new Promise((resolve) => child.once("close", (code) => resolve(code ?? 128))),
+      journal,
+      exited: new Promise((resolve) => {
+        child.once("close", (code) => resolve(code ?? 128));
+        child.once("error", (error) => {
+          lines.push(error.message);
+          resolve(127);
+        });
+      }),
       notes: () => {
         try {
           return readFileSync(journal, "utf8")
@@ -130,18 +138,18 @@ export function starter(): { start(options: StartOptions): Promise<Running>; end
       events: () => withLog(home, async (log) => log.fetch({ filter: LOG_ROOT, fromSeq: 1, limit: 10_000 })),
     };
     running.push(one);
-    void one.exited.then(() => rmSync(journal, { force: true }));
     return one;
   }
   return {
     start,
     async endAll() {
-      for (const { child, exited, home } of running) {
+      for (const { child, exited, home, journal } of running) {
         child.kill("SIGTERM");
         const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
         await exited;
         clearTimeout(timer);
         rmSync(home, { recursive: true, force: true });
+        rmSync(journal, { force: true });
       }
     },
   };

@@ -111,9 +111,8 @@ void describe("the supervisor", () => {
   });
 
   void it("ends what a killed one left where children cannot die with it (also the control of the test before)", async () => {
-    // Without a PATH there is no setpriv.
-    const env = { PATH: "/nowhere" };
-    const one = await programs.start({ standIns: [{ name: "router" }], env: { ...env, ...brokerByPath() } });
+    // On an empty PATH there is no setpriv.
+    const one = await programs.start({ standIns: [{ name: "router" }], env: { TEST_PATH: "/nowhere" } });
     await whenReady(one);
     const broker = (await one.row("broker"))?.pid ?? 0;
     one.child.kill("SIGKILL");
@@ -171,9 +170,3 @@ void describe("the supervisor", () => {
     assert.ok(one.notes().every(({ pid }) => !isAlive(pid)));
   });
 });
-
-/** The broker by its path: there is no PATH to look it up on. */
-function brokerByPath(): NodeJS.ProcessEnv {
-  const { TAFFRAIL_NATS_SERVER } = process.env;
-  return TAFFRAIL_NATS_SERVER === undefined ? {} : { TAFFRAIL_NATS_SERVER };
-}

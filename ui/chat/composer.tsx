@@ -51,7 +51,9 @@ export function Composer({ chat, channel, running, model }: ComposerProps) {
       notice.value = `${maxOutbox} messages wait to be sent. Send more once the connection is back.`;
       return;
     }
-    sendMessage(chat, text, running === undefined ? undefined : mode, model);
+    // While a turn runs the chat has its model; a message that names one could not join the turn.
+    if (running === undefined) sendMessage(chat, text, undefined, model);
+    else sendMessage(chat, text, mode);
     set("");
     setMode("steer");
     field.current?.focus();
@@ -64,9 +66,15 @@ export function Composer({ chat, channel, running, model }: ComposerProps) {
     send();
   };
 
+  // A button that took the focus from the field would bring the places back on a phone, and with them move away itself.
+  const keepFocus = (event: MouseEvent): void => {
+    if (event.target !== field.current) event.preventDefault();
+  };
+
   return (
     <form
       class="composer"
+      onMouseDown={keepFocus}
       onSubmit={(event) => {
         event.preventDefault();
         send();

@@ -4,8 +4,15 @@ import fc from "fast-check";
 import type { TurnView } from "../../schemas/views.ts";
 import { applyPartial, applyToken, hasGap, noStreams, openSteps, settle, type Streams } from "./streams.ts";
 
-const token = (offset: number, text: string, epoch = 1, step = 1) => ({ turn: "T", epoch, step, offset, text });
-const partial = (text: string, epoch = 1, step = 1) => ({ turn: "T", epoch, step, text });
+const token = (offset: number, text: string, epoch = 1, step = 1, attempt = 1) => ({
+  turn: "T",
+  epoch,
+  step,
+  attempt,
+  offset,
+  text,
+});
+const partial = (text: string, epoch = 1, step = 1, attempt = 1) => ({ turn: "T", epoch, step, attempt, text });
 const textOf = (streams: Streams, step = 1): string | undefined => streams.get("T")?.steps.get(step)?.text;
 const run = (...tokens: ReturnType<typeof token>[]): Streams => tokens.reduce(applyToken, noStreams);
 
@@ -34,6 +41,12 @@ test("a token that comes twice is taken once", () => {
   const once = run(token(0, "Hel"), token(3, "lo"));
   assert.equal(applyToken(once, token(3, "lo")), once);
   assert.equal(applyToken(once, token(0, "Hel")), once);
+});
+
+test("a model asked again begins the step's text again, and a late token of the first asking is ignored", () => {
+  const again = run(token(0, "Hello wor"), token(0, "Good", 1, 1, 2), token(9, "ld"), token(4, " day", 1, 1, 2));
+  assert.equal(textOf(again), "Good day");
+  assert.equal(textOf(applyPartial(again, partial("Hello world"))), "Good day");
 });
 
 test("what overlaps is taken once", () => {

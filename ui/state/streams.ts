@@ -9,6 +9,8 @@ type TokenFrame = Omit<Extract<ServerFrame, { type: "token" }>, "type" | "chat">
 type PartialFrame = Omit<Extract<ServerFrame, { type: "partial" }>, "type" | "chat">;
 
 export interface StepStream {
+  /** How often the step was asked; a higher one begins its text again. */
+  attempt: number;
   text: string;
   /** Pieces that came before what precedes them, by offset. */
   waiting: ReadonlyMap<number, string>;
@@ -29,7 +31,12 @@ export const noStreams: Streams = new Map();
 /** Pieces kept while one is missing. The server answers a gap with the whole text, so more would only be waste. */
 const maxWaiting = 64;
 
-const emptyStep: StepStream = { text: "", waiting: new Map() };
+/** What is held of the frame's step and attempt; undefined when a later attempt is held already. */
+function atAttempt(stream: TurnStream, step: number, attempt: number): StepStream | undefined {
+  const held = stream.steps.get(step);
+  if (held !== undefined && held.attempt > attempt) return undefined;
+  return held?.attempt === attempt ? held : { attempt, text: "", waiting: new Map() };
+}
 
 function atEpoch(streams: Streams, turn: string, epoch: number): TurnStream | undefined {
   const held = streams.get(turn);
@@ -43,7 +50,7 @@ function put(streams: Streams, turn: string, stream: TurnStream, step: number, v
 }
 
 /** Joins every waiting piece that fits now; what overlaps is taken once. */
-function join(text: string, waiting: ReadonlyMap<number, string>): StepStream {
+function join(attempt: number, text: string, waiting: ReadonlyMap<number, string>): StepStream {
   const left = new Map(waiting);
   let joined = text;
   for (const [offset, piece] of [...left].toSorted(([a], [b]) => a - b)) {
@@ -52,30 +59,32 @@ function join(text: string, waiting: ReadonlyMap<number, string>): StepStream {
     const known = joined.length - offset;
     if (known < piece.length) joined += piece.slice(known);
   }
-  return { text: joined, waiting: left };
+  return { attempt, text: joined, waiting: left };
 }
 
 /** Takes one token frame. The same state comes back when it says nothing new. */
 export function applyToken(streams: Streams, frame: TokenFrame): Streams {
   const stream = atEpoch(streams, frame.turn, frame.epoch);
   if (stream === undefined) return streams;
-  const held = stream.steps.get(frame.step) ?? emptyStep;
+  const held = atAttempt(stream, frame.step, frame.attempt);
+  if (held === undefined) return streams;
   const isRepeat = stream === streams.get(frame.turn) && frame.offset + frame.text.length <= held.text.length;
   if (isRepeat) return streams;
   if (frame.offset > held.text.length && held.waiting.size >= maxWaiting) return streams;
   const waiting = new Map(held.waiting);
   // Of two pieces at one offset the longer holds the shorter.
   if ((waiting.get(frame.offset)?.length ?? -1) < frame.text.length) waiting.set(frame.offset, frame.text);
-  return put(streams, frame.turn, stream, frame.step, join(held.text, waiting));
+  return put(streams, frame.turn, stream, frame.step, join(held.attempt, held.text, waiting));
 }
 
 /** Takes the whole text of a step so far. A shorter one that is a part of what is held was overtaken and changes nothing. */
 export function applyPartial(streams: Streams, frame: PartialFrame): Streams {
   const stream = atEpoch(streams, frame.turn, frame.epoch);
   if (stream === undefined) return streams;
-  const held = stream.steps.get(frame.step) ?? emptyStep;
+  const held = atAttempt(stream, frame.step, frame.attempt);
+  if (held === undefined) return streams;
   const text = held.text.startsWith(frame.text) ? held.text : frame.text;
-  return put(streams, frame.turn, stream, frame.step, join(text, held.waiting));
+  return put(streams, frame.turn, stream, frame.step, join(held.attempt, text, held.waiting));
 }
 
 /** A piece is missing somewhere, so the page should ask again. */
