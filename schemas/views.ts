@@ -163,7 +163,8 @@ export type ServerFrame =
     }
   /** The whole text of the running step so far, sent after a subscribe and after a gap. */
   | { type: "partial"; chat: string; turn: string; epoch: number; step: number; attempt: number; text: string }
-  | { type: "events"; chat: string; rows: EventRow[]; cursor: number; reset: boolean }
+  /** `more` tells of older rows; absent when the frame says nothing of them. */
+  | { type: "events"; chat: string; rows: EventRow[]; cursor: number; reset: boolean; more?: boolean }
   | { type: "status"; health: HealthView }
   | { type: "pong" }
   | ({ type: "error"; chat?: string } & ErrorView);

@@ -26,6 +26,10 @@ function parameter(request: FastifyRequest, name: string): string {
   return want(checkId((request.params as Record<string, unknown>)[name], name));
 }
 
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}
+
 /** True when the log's event says what this request says: the same request once more. */
 function sameData(present: LogEntry, event: NewEvent): boolean {
   if (present.type === "unreadable" || present.type !== event.type) return false;
@@ -100,12 +104,13 @@ export function registerRoutes(server: FastifyInstance, parts: WebParts): void {
       (answer) => (answer as { event: unknown }).event,
     ),
   );
-  server.get("/api/chats/:chat/items", (request) => {
-    const { before, limit, after } = request.query as Record<string, string | undefined>;
-    const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-    const wanted = { before: number(before), limit: number(limit), after: number(after) };
-    return query("ui-projection", "items", { channel: CHANNEL, chat: parameter(request, "chat"), ...wanted });
-  });
+  for (const view of ["items", "events"]) {
+    server.get(`/api/chats/:chat/${view}`, (request) => {
+      const { before, limit, after } = request.query as Record<string, string | undefined>;
+      const wanted = { before: numberOf(before), limit: numberOf(limit), after: numberOf(after) };
+      return query("ui-projection", view, { channel: CHANNEL, chat: parameter(request, "chat"), ...wanted });
+    });
+  }
 
   server.post("/api/chats/:chat/messages", async (request, reply) => {
     const data = want(toMessage(CHANNEL, parameter(request, "chat"), request.body, OWNER));

@@ -18,6 +18,8 @@ const MAX_CHATS_PER_SOCKET = 8;
 /** Pages open at once; a person has some devices with some tabs. */
 export const MAX_SOCKETS = 100;
 const QUERY_TIMEOUT_MS = 3_000;
+/** Rows of the log view sent at first: some screens full. */
+const EVENTS_PER_WINDOW = 200;
 /** The list of chats is sent at most this often. */
 const CHATS_EVERY_MS = 250;
 const STATUS_EVERY_MS = 5_000;
@@ -182,11 +184,17 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
       following.asking++;
       try {
         const after = what === "items" ? following.cursor : following.eventCursor;
-        const answer = (await query("ui-projection", what, { channel: CHANNEL, chat, after })) as {
+        const answer = (await query("ui-projection", what, {
+          channel: CHANNEL,
+          chat,
+          after,
+          ...(what === "events" ? { limit: EVENTS_PER_WINDOW } : {}),
+        })) as {
           items: ItemView[];
           rows: EventRow[];
           cursor: number;
           reset: boolean;
+          more?: boolean;
           running?: string;
         };
         if (this.#chats.get(chat) !== following || !following[what]) return;
@@ -197,7 +205,8 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
           if (first && answer.running !== undefined) await this.#partial(chat, answer.running);
         } else {
           following.eventCursor = cursor;
-          this.send({ type: "events", chat, rows: answer.rows, cursor, reset });
+          const more = answer.more === undefined ? {} : { more: answer.more };
+          this.send({ type: "events", chat, rows: answer.rows, cursor, reset, ...more });
         }
       } catch (error) {
         // A process that restarts is back before a person could act on a word about it; the status line shows it.

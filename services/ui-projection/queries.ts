@@ -7,6 +7,8 @@ import type { ReadModel } from "./database.ts";
 /** One answer must fit a message of the broker: the items of a page with long texts are cut to this many characters. */
 const MAX_ANSWER_CHARS = 600_000;
 const MAX_LIMIT = 200;
+/** Rows of a page that comes back after a while; beyond it the newest window is sent. */
+const MAX_LATER_EVENTS = 1_000;
 
 export interface ItemsAnswer {
   items: ItemView[];
@@ -114,22 +116,23 @@ export function createQueries(
       const { values, cut } = fitting<ItemView>(rows.slice(0, limit));
       return { items: values.toReversed(), cursor, more: cut || rows.length > limit, reset: true, ...running };
     },
-    async events(data): Promise<{ rows: EventRow[]; cursor: number; reset: boolean }> {
+    async events(data): Promise<{ rows: EventRow[]; cursor: number; reset: boolean; more?: boolean }> {
       const { channel, chat, after, before, limit } = place(data);
       const cursor = await cursorOf(channel, chat);
       if (after > 0) {
         const later = await model.query<{ view: string }>(
-          "SELECT row AS view FROM events WHERE channel = ? AND chat = ? AND seq > ? ORDER BY seq DESC LIMIT 1001",
-          [channel, chat, after],
+          "SELECT row AS view FROM events WHERE channel = ? AND chat = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
+          [channel, chat, after, MAX_LATER_EVENTS + 1],
         );
         const { values, cut } = fitting<EventRow>(later);
-        if (!cut && later.length <= 1000) return { rows: values.toReversed(), cursor, reset: false };
+        if (!cut && later.length <= MAX_LATER_EVENTS) return { rows: values.toReversed(), cursor, reset: false };
       }
       const rows = await model.query<{ view: string }>(
         "SELECT row AS view FROM events WHERE channel = ? AND chat = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        [channel, chat, before, Math.max(limit, 200)],
+        [channel, chat, before, limit + 1],
       );
-      return { rows: fitting<EventRow>(rows).values.toReversed(), cursor, reset: true };
+      const { values, cut } = fitting<EventRow>(rows.slice(0, limit));
+      return { rows: values.toReversed(), cursor, reset: true, more: cut || rows.length > limit };
     },
   };
 }

@@ -4,27 +4,22 @@ import { go, route } from "../shell/navigation.ts";
 import { depths } from "../state/event-rows.ts";
 import { writeRoute } from "../state/route.ts";
 import { chats, eventRows } from "../state/page-state.ts";
-import { followEvents } from "../state/store.ts";
+import { followEvents, loadOlderEvents } from "../state/store.ts";
 import { EventCells } from "./event-line.tsx";
 import { useVirtualRows } from "./virtual-rows.ts";
 
 /** One line on a desk, two on a phone; the style sheet has the same figures. */
 const narrow = matchMedia("(max-width: 767px)");
 const rowPx = { wide: 32, narrow: 60 };
-/** How far back "Earlier events" asks: log sequences, of which this chat has some. */
-const earlierSpan = 500;
-/** The server answers no more than this from one sequence on; what lies before is read on the machine. */
-const reachableRows = 1000;
 const atEndPx = 24;
 
 /** The log of one chat, live. */
 export function LogPage({ chat }: { chat: string }) {
-  const { rows, loaded } = eventRows.value;
+  const { rows, loaded, more } = eventRows.value;
   const [withIds, setWithIds] = useState(false);
   const [isNarrow, setIsNarrow] = useState(narrow.matches);
   const [active, setActive] = useState<number>();
   const [isAway, setIsAway] = useState(false);
-  const [askedFrom, setAskedFrom] = useState(Number.POSITIVE_INFINITY);
   const scroller = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   const view = chats.value?.find((candidate) => candidate.chat === chat);
@@ -92,13 +87,9 @@ export function LogPage({ chat }: { chat: string }) {
     }
   };
 
-  const firstSeq = rows[0]?.seq;
-  const reached = Math.min(askedFrom, firstSeq ?? 1);
   const goBack = (): void => {
-    const from = Math.max(1, reached - earlierSpan);
     follows.current = false;
-    setAskedFrom(from);
-    followEvents(chat, from);
+    void loadOlderEvents(chat);
   };
   return (
     <>
@@ -131,16 +122,9 @@ export function LogPage({ chat }: { chat: string }) {
           aria-label="Events of this conversation"
           aria-activedescendant={active === undefined ? undefined : `event-${active}`}
         >
-          {loaded && reached > 1 && rows.length >= reachableRows && (
-            <p class="empty">
-              Earlier events: <code>taffrail log show --chat {chat}</code>
-            </p>
-          )}
-          {loaded && reached > 1 && rows.length < reachableRows && (
+          {loaded && more && (
             <button type="button" class="quiet older" onClick={goBack}>
-              {firstSeq !== undefined && reached < firstSeq
-                ? `None since event ${reached}. Look further back`
-                : "Earlier events"}
+              Earlier events
             </button>
           )}
           {!loaded && <p class="empty">Loading the events.</p>}

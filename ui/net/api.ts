@@ -1,5 +1,5 @@
 /** HTTP to the web process. Every refusal is a `Refusal` with what happened and what to do; a lost connection is one too. */
-import type { ErrorView, ItemView, ModelsView, PostMessage } from "../../schemas/views.ts";
+import type { ErrorView, EventRow, ItemView, ModelsView, PostMessage } from "../../schemas/views.ts";
 
 /** Long enough for a phone network, short enough that the person learns of a dead one. */
 const requestTimeoutMs = 15_000;
@@ -75,6 +75,11 @@ export const api = {
   older: (chat: string, before: number, limit: number) =>
     request("GET", `${chatPath(chat)}/items?before=${before}&limit=${limit}`) as Promise<{
       items: ItemView[];
+      more: boolean;
+    }>,
+  olderEvents: (chat: string, before: number, limit: number) =>
+    request("GET", `${chatPath(chat)}/events?before=${before}&limit=${limit}`) as Promise<{
+      rows: EventRow[];
       more: boolean;
     }>,
 };

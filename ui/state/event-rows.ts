@@ -7,9 +7,11 @@ export interface EventRows {
   rows: readonly EventRow[];
   cursor: number;
   loaded: boolean;
+  /** The server has older ones. */
+  more: boolean;
 }
 
-export const noEvents: EventRows = { bySeq: new Map(), rows: [], cursor: 0, loaded: false };
+export const noEvents: EventRows = { bySeq: new Map(), rows: [], cursor: 0, loaded: false, more: false };
 
 /** Deeper than this a line has no room left on a phone; the order still tells the rest. */
 export const maxDepth = 6;
@@ -20,7 +22,7 @@ export const maxRows = 20_000;
 /** Merges an `events` frame; a row that comes twice or late lands in its place once. */
 export function applyEvents(
   state: EventRows,
-  frame: { rows: readonly EventRow[]; cursor: number; reset: boolean },
+  frame: { rows: readonly EventRow[]; cursor: number; reset: boolean; more?: boolean },
 ): EventRows {
   // A window that begins with a row that is held, the same event, joins on to what is held: nothing lies between.
   const [first] = frame.rows;
@@ -39,7 +41,10 @@ export function applyEvents(
     for (const row of rows.slice(0, -maxRows)) bySeq.delete(row.seq);
     rows = rows.slice(-maxRows);
   }
-  return { bySeq, rows, cursor: frame.reset ? frame.cursor : Math.max(state.cursor, frame.cursor), loaded: true };
+  const cursor = frame.reset ? frame.cursor : Math.max(state.cursor, frame.cursor);
+  // A window that joins on to older rows says nothing of what lies before those.
+  const more = forgets || !state.loaded || !frame.reset ? (frame.more ?? state.more) : state.more;
+  return { bySeq, rows, cursor, loaded: true, more };
 }
 
 /** Depth of each row under the event that caused it; a cause that is not held counts as none. */

@@ -28,6 +28,8 @@ import { applyPartial, applyToken, hasGap, noStreams, settle } from "./streams.t
 
 /** Items of one page of older ones. */
 const olderPage = 50;
+/** Event rows a step back: the most the server gives at once. */
+const olderEventRows = 200;
 /** A piece that comes late heals a gap by itself; only when it has not by then, the whole text is asked for. */
 const askAfterGapMs = 300;
 
@@ -89,6 +91,15 @@ export function followEvents(chat: string | undefined, from?: number): void {
   if (chat === undefined || from === undefined || (first !== undefined && first <= from)) return;
   // Rows are merged by sequence, so asking from further back fills what is missing and repeats nothing.
   socket?.send({ type: "subscribe-events", chat, after: Math.max(1, from - 1) });
+}
+
+/** Loads the rows before the oldest event held. */
+export async function loadOlderEvents(chat: string): Promise<void> {
+  const first = eventRows.value.rows[0]?.seq;
+  if (first === undefined) return;
+  const page = await attempt(() => api.olderEvents(chat, first, olderEventRows));
+  if (page === undefined || chat !== eventsChat) return;
+  eventRows.value = applyEvents(eventRows.value, { ...page, cursor: 0, reset: false });
 }
 
 /** Loads the page before the oldest item held. */
