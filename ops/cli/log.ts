@@ -1,10 +1,12 @@
 /** `taffrail log show` and `log tail`: the log itself, read as the core user `cli`. */
+import { TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
 import type { Log } from "../../bus/log.ts";
 import { LOG_ROOT } from "../../bus/subjects.ts";
 import { catalogue, isKnownType } from "../../schemas/index.ts";
 import { lineOf } from "../../services/ui-projection/lines.ts";
 import { suggestion } from "../config/nearest.ts";
+import { watchEnd } from "../supervisor/control.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { withLog } from "./bus.ts";
 import { logFilter } from "./log-filter.ts";
@@ -66,7 +68,15 @@ export async function tailLog(line: CommandLine): Promise<number> {
   const request = readRequest(line);
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => abort.abort());
-  await withLog(homeOf(line), async (log) => {
+  const home = homeOf(line);
+  const watch = await watchEnd(home);
+  let gone = false;
+  // The next start has another port: a reader would wait for ever.
+  void watch.ended.then(() => {
+    gone = !abort.signal.aborted;
+    abort.abort();
+  });
+  await withLog(home, async (log) => {
     const { lastSeq } = await log.identity();
     const fromSeq = await startOf(log, request.from, lastSeq + 1, lastSeq);
     const toSeq = await endOf(log, request.to, lastSeq);
@@ -78,6 +88,8 @@ export async function tailLog(line: CommandLine): Promise<number> {
       if (toSeq !== undefined && (events.at(-1)?.seq ?? 0) >= toSeq) return;
     }
   });
+  watch.forget();
+  if (gone) throw new TaffrailError("NOT_RUNNING", "Taffrail has stopped", { home });
   return 0;
 }
 

@@ -145,6 +145,15 @@ export async function askStop(home: string): Promise<void> {
   await closed;
 }
 
+/** Resolves when the running Taffrail has ended. @throws NOT_RUNNING */
+export async function watchEnd(home: string): Promise<{ ended: Promise<void>; forget(): void }> {
+  const socket = await connectControl(home);
+  socket.on("error", () => undefined);
+  // Nothing is said on it; its end is read only when data would be.
+  socket.resume();
+  return { ended: new Promise((resolve) => socket.once("close", () => resolve())), forget: () => socket.destroy() };
+}
+
 function ask(socket: Socket, request: ControlRequest): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";

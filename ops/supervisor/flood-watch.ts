@@ -1,4 +1,4 @@
-/** Bytes per channel account: the server has no quota for what goes through an import (DESIGN 6). Pure. */
+/** Load per channel account, bytes and messages weighed as bytes: the server has no quota for what goes through an import (DESIGN 6). Pure. */
 
 /** Counted over this long, so that a burst of long messages passes and a loop does not. */
 export const FLOOD_WINDOW_MS = 10_000;

@@ -13,7 +13,7 @@ import { liveSubjects, STREAM } from "../../bus/subjects.ts";
 import { freeBytes } from "./checks.ts";
 import { quietChannel, watchFlood, type FloodState } from "./flood-watch.ts";
 import { intakeReason } from "./intake-guard.ts";
-import { accountBytes } from "./monitor.ts";
+import { accountLoad } from "./monitor.ts";
 import type { Output } from "./output.ts";
 import type { ProcessLog } from "./process-log.ts";
 
@@ -91,12 +91,12 @@ export async function startGuards(options: GuardOptions): Promise<Guards> {
   }
 
   async function guardChannels(): Promise<void> {
-    const bytes = await accountBytes(options.monitorPort, ASK_LIMIT_MS, agent);
+    const load = await accountLoad(options.monitorPort, ASK_LIMIT_MS, agent);
     for (const channel of options.channels) {
       const account = options.minted.accounts.find(({ name }) => name === channelAccountName(channel));
       const { state, verdict } = watchFlood(
         floods.get(channel) ?? quietChannel,
-        bytes.get(account?.publicKey ?? "") ?? 0,
+        load.get(account?.publicKey ?? "") ?? 0,
         Date.now(),
       );
       floods.set(channel, state);

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { CORE_ACCOUNT, channelAccountName, mintTurnCredentials } from "../../bus/accounts/minting.ts";
 import { closeAccount, openAccount } from "../../bus/accounts/push.ts";
-import { flooders, readTraffic } from "../../bus/accounts/traffic.ts";
 import { appendSurely } from "../../bus/append.ts";
 import { makeEvent } from "../../bus/event.ts";
 import { createJetStreamLog } from "../../bus/jetstream-log.ts";
 import type { Log } from "../../bus/log.ts";
 import { systemClock } from "../../bus/ports.ts";
 import { lanes } from "../../bus/subjects.ts";
+import { quietChannel, watchFlood, type FloodState } from "../../ops/supervisor/flood-watch.ts";
+import { accountLoad } from "../../ops/supervisor/monitor.ts";
 import { startProof, type Proof } from "../support/attack-proof.ts";
 import { GROUP, openStage, type Stage } from "../support/attack-stage.ts";
 import type { WireClient } from "../support/attack-wire.ts";
@@ -61,22 +62,19 @@ function chunkOf(line: (index: number) => string): Uint8Array {
   return new TextEncoder().encode(Array.from({ length: 500 }, (_, index) => line(index)).join(""));
 }
 
-/** What the supervisor does: reads the counters, and closes who sends too much. Returns the name of the account. */
+/** What the supervisor does, with its own parts: reads the counters, and closes who sends too much. */
 async function closeFlooder(): Promise<string> {
-  const names = new Map(stage.minted.accounts.map((account) => [account.publicKey, account.name]));
-  let earlier = await readTraffic(stage.system);
-  let earlierMs = performance.now();
-  for (const deadlineMs = earlierMs + 30_000; performance.now() < deadlineMs;) {
-    await systemClock.sleep(500);
-    const now = await readTraffic(stage.system);
-    const nowMs = performance.now();
-    const [found] = flooders(earlier, now, nowMs - earlierMs);
-    if (found !== undefined) {
-      const name = names.get(found) ?? found;
-      await closeAccount(stage.system, stage.home, name);
-      return name;
+  let state: FloodState = quietChannel;
+  const account = stage.minted.accounts.find(({ name }) => name === WEB)?.publicKey ?? "";
+  for (const deadlineMs = performance.now() + 30_000; performance.now() < deadlineMs;) {
+    const load = (await accountLoad(stage.monitorPort, 1_500)).get(account) ?? 0;
+    const looked = watchFlood(state, load, performance.now());
+    state = looked.state;
+    if (looked.verdict.type === "close") {
+      await closeAccount(stage.system, stage.home, WEB);
+      return WEB;
     }
-    [earlier, earlierMs] = [now, nowMs];
+    await systemClock.sleep(500);
   }
   throw new Error("no flooder was found");
 }

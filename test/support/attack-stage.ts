@@ -34,6 +34,7 @@ export const GROUP = "main";
 const MAX_LOG_BYTES = 512 * 1024 * 1024;
 
 export interface Stage {
+  readonly monitorPort: number;
   readonly home: string;
   readonly port: number;
   readonly minted: Minted;
@@ -154,6 +155,7 @@ export async function openStage(): Promise<Stage> {
   return {
     home,
     port,
+    monitorPort,
     minted,
     groupToken,
     admin,
