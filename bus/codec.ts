@@ -78,6 +78,12 @@ export interface RawMessage {
   header(name: string): string;
 }
 
+/** The channel whose chat a command is about. */
+function commandTarget(data: Readonly<Record<string, unknown>>): string | undefined {
+  const replyTo = data["replyTo"] as { channel?: string } | undefined;
+  return (data["channel"] as string | undefined) ?? replyTo?.channel;
+}
+
 /**
  * Checks that an event stands where its type and its own words say. A channel's account may append anything below its
  * own subjects; without this it could place a turn's end, or a message of another channel, among its messages.
@@ -90,6 +96,9 @@ function placeProblem(type: MessageType, subject: string, data: Readonly<Record<
   if (!catalogue[type].lane.split(" or ").includes(lane)) return `${type} must not stand on the lane ${lane}`;
   const by = data["by"] as { channel?: string } | undefined;
   const channel = place.type === "cmd" ? by?.channel : data["channel"];
+  // A channel speaks for its own chats only; the machine's owner at the CLI for all.
+  const target = place.type === "cmd" && place.channel !== "cli" ? commandTarget(data) : undefined;
+  if (target !== undefined && target !== (place as { channel: string }).channel) return "it commands another channel";
   if ("channel" in place && channel !== undefined && channel !== place.channel) return "it names another channel";
   if (place.type === "in" && encodeToken(String(data["chat"])) !== place.chatToken) return "it names another chat";
   if (place.type === "in" && encodeToken(String(data["message"])) !== place.messageToken)

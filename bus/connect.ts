@@ -26,10 +26,12 @@ export async function connectBus(address: BusAddress): Promise<NatsConnection> {
       // A killed broker is back in about 300 ms; a turn should go on well within 2 s.
       reconnectTimeWait: 100,
       reconnectJitter: 50,
-      // Two missed pings of 5 s: a frozen broker is noticed in 15 s, an idle connection costs nothing to speak of.
-      pingInterval: 5_000,
+      // The supervisor notices a frozen broker within ten seconds and ends it; this is for a path that went silent.
+      pingInterval: 20_000,
       maxPingOut: 2,
       timeout: 5_000,
+      // A stack for each request, kept in case it fails, costs more than the request; our errors name the lane.
+      noAsyncTraces: true,
       // A burst of refusals while accounts change must not end the process.
       ignoreAuthErrorAbort: true,
     });

@@ -35,18 +35,22 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
   const onReconnect = (listener: () => void): (() => void) => connection.onChange((up) => up && listener());
 
   /** Batch direct get; the library's own leaves its subscription behind when it is read as an iterator. */
-  async function directBatch(request: Record<string, unknown>, take: (entry: LogEntry) => boolean): Promise<number> {
+  async function directBatch(
+    request: Record<string, unknown>,
+    take: (entry: LogEntry) => boolean,
+  ): Promise<{ received: number; pending: number }> {
     if (!(await connection.whenConnected(REQUEST_TIMEOUT_MS)))
       throw new TaffrailError("BUS_UNAVAILABLE", "the broker is not there");
     return new Promise((resolve, reject) => {
       const inbox = createInbox(prefix);
       let received = 0;
+      let pending = 0;
       const finish = (error?: TaffrailError): void => {
         clearTimeout(timer);
         forget();
         if (!nc.isClosed()) subscription.unsubscribe();
         if (error) reject(error);
-        else resolve(received);
+        else resolve({ received, pending });
       };
       const expired = (): void => finish(new TaffrailError("BUS_REQUEST_TIMEOUT", "the log did not answer a read"));
       const timer = setTimeout(expired, REQUEST_TIMEOUT_MS);
@@ -60,6 +64,7 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
           else {
             timer.refresh();
             received++;
+            pending = Number(message.headers?.get("Nats-Num-Pending"));
             const entry = entryOf(message, {
               seq: Number(message.headers?.get("Nats-Sequence")),
               subject: message.headers?.get("Nats-Subject") ?? "",
@@ -80,12 +85,13 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
       // The server answers at most 1,000 a request.
       const batch = Math.min(limit - entries.length, 1000);
       let beyond = false;
-      const received = await directBatch({ batch, seq: Math.max(1, from), next_by_subj: filter }, (entry) => {
+      const answer = await directBatch({ batch, seq: Math.max(1, from), next_by_subj: filter }, (entry) => {
         if (entry.seq > toSeq) beyond = true;
         else entries.push(entry);
         return !beyond;
       });
-      if (beyond || received < batch) break;
+      // The server ends an answer early by bytes; only it knows whether more matches.
+      if (beyond || answer.received === 0 || answer.pending === 0) break;
       from = (entries.at(-1)?.seq ?? from) + 1;
     }
     return entries;

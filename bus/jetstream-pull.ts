@@ -7,9 +7,9 @@ import { createInbox, type Msg, type NatsConnection } from "nats";
 import { STREAM } from "./subjects.ts";
 
 /** Pulls end after this long and are made again, so that a request lost on the way heals by itself. */
-const PULL_EXPIRES_MS = 30_000;
-/** Two missed ones end the session. */
-const IDLE_HEARTBEAT_MS = 5_000;
+const PULL_EXPIRES_MS = 60_000;
+/** Two missed ones end the session. A fallen connection is told at once; this is for a consumer lost without a word. */
+const IDLE_HEARTBEAT_MS = 10_000;
 const NANOS_PER_MS = 1_000_000;
 
 export interface DeliveryInfo {

@@ -14,6 +14,19 @@ function parse(message: Msg): unknown {
   }
 }
 
+/** An answer too large for the broker is told as such: silence would look like a dead service. */
+function respond(message: Msg, answer: unknown): void {
+  try {
+    message.respond(JSON.stringify(answer));
+  } catch (failure) {
+    const error = {
+      code: "REQUEST_TOO_LARGE",
+      message: `the answer does not fit a message: ${describeError(failure)}`,
+    };
+    message.respond(JSON.stringify({ error }));
+  }
+}
+
 export function createNatsLive(nc: NatsConnection): Live {
   // What the client buffers while the broker is away is not bounded by the library; ephemeral data is bounded here.
   let pendingBytes = 0;
@@ -35,7 +48,11 @@ export function createNatsLive(nc: NatsConnection): Live {
         pendingBytes += payload.length;
         if (pendingBytes > MAX_PENDING_BYTES) return;
       }
-      nc.publish(subject, payload);
+      try {
+        nc.publish(subject, payload);
+      } catch {
+        // Larger than a message may be: ephemeral, so it is dropped; whoever misses it asks.
+      }
     },
     subscribe(subject, handler) {
       const subscription = nc.subscribe(subject, {
@@ -73,7 +90,7 @@ export function createNatsLive(nc: NatsConnection): Live {
               },
             }))
             .then((answer) => {
-              if (answer !== undefined && !nc.isClosed()) message.respond(JSON.stringify(answer));
+              if (answer !== undefined && !nc.isClosed()) respond(message, answer);
             })
             .catch(() => undefined);
         },

@@ -1,7 +1,7 @@
 /** Snapshots of a fold: only to make starts quick, deleted at will, refused when they are of another log. */
+import { createHash } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { checkpointAt, checkpointFits, type Checkpoint } from "./checkpoint.ts";
-import { hashJson } from "./ids.ts";
 import type { Log } from "./log.ts";
 
 interface Snapshot<State> {
@@ -15,16 +15,20 @@ export interface SnapshotStore<State> {
   save(log: Log, seq: number, state: State): Promise<void>;
 }
 
+function hashText(text: string): string {
+  return createHash("sha256").update(text).digest("base64url");
+}
+
 /** Keeps plain-JSON state in `path`. Raise `shape` whenever the state's shape changes: older snapshots then count as none. */
 export function fileSnapshots<State>(path: string, shape: number): SnapshotStore<State> {
   return {
     async load(log) {
       try {
-        const { hash, snapshot } = JSON.parse(await readFile(path, "utf8")) as {
-          hash: string;
-          snapshot: Snapshot<State>;
-        };
-        if (snapshot.shape !== shape || hash !== hashJson(snapshot)) return undefined;
+        // The hash on a line of its own, over the bytes as they stand: a large state is written and read in one go.
+        const [hash = "", text = ""] = (await readFile(path, "utf8")).split("\n", 2);
+        if (hash !== hashText(text)) return undefined;
+        const snapshot = JSON.parse(text) as Snapshot<State>;
+        if (snapshot.shape !== shape) return undefined;
         if (!(await checkpointFits(log, snapshot.checkpoint))) return undefined;
         return { seq: snapshot.checkpoint.seq, state: snapshot.state };
       } catch {
@@ -34,7 +38,8 @@ export function fileSnapshots<State>(path: string, shape: number): SnapshotStore
     async save(log, seq, state) {
       const snapshot: Snapshot<State> = { shape, checkpoint: await checkpointAt(log, seq), state };
       // No fsync: a torn file fails its hash and counts as none.
-      await writeFile(`${path}.new`, JSON.stringify({ hash: hashJson(snapshot), snapshot }), { mode: 0o600 });
+      const text = JSON.stringify(snapshot);
+      await writeFile(`${path}.new`, `${hashText(text)}\n${text}`, { mode: 0o600 });
       await rename(`${path}.new`, path);
     },
   };

@@ -8,7 +8,14 @@ import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
 import fastifyStatic from "@fastify/static";
 import websocket from "@fastify/websocket";
-import { fastify, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
+import {
+  fastify,
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+} from "fastify";
 import type { ChannelLog } from "../../bus/channel-log.ts";
 import { TaffrailError, type ErrorCode } from "../../bus/errors.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
@@ -70,9 +77,11 @@ export async function buildServer(parts: WebParts): Promise<FastifyInstance> {
   const server = fastify({
     loggerInstance: ports.logger as FastifyBaseLogger,
     // One line per request would be a line per message: failures are logged below.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // An address that cannot be decoded reaches no route and so no error handler.
+    frameworkErrors: (error, _request, reply) => void sendError(reply as unknown as FastifyReply, toTaffrail(error)),
     // Outside ids stand in paths: 256 characters, each up to 12 bytes percent-encoded.
     routerOptions: { maxParamLength: 4096 },
   });

@@ -52,7 +52,7 @@ export function registerRoutes(server: FastifyInstance, parts: WebParts): void {
   });
 
   async function create(lane: Lane, event: NewEvent): Promise<{ seq: number; id: string }> {
-    if (intakePaused !== undefined)
+    if (intakePaused !== undefined && event.type === "MessageReceived")
       throw new TaffrailError("INTAKE_PAUSED", `the log takes nothing now: ${intakePaused}`);
     const outcome = await channelLog.create(lane, event).catch((error: unknown) => {
       if (hasCode(error, "BUS_EVENT_INVALID")) throw new TaffrailError("REQUEST_INVALID", error.message, {}, error);

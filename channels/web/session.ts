@@ -52,21 +52,22 @@ export function createSessions(options: { key: Uint8Array; linkFile: string; clo
       }
     },
     async consumeLink(token) {
-      // The rename is the lock: of two at once one finds no file, and a wrong guess puts it back.
-      const taken = `${linkFile}.${createHash("sha256").update(token).digest("hex").slice(0, 16)}`;
+      const hash = createHash("sha256").update(token).digest("base64url");
+      const read = async (path: string): Promise<{ tokenHash?: string; expiresAtMs?: number }> =>
+        JSON.parse(await readFile(path, "utf8")) as { tokenHash?: string; expiresAtMs?: number };
       try {
+        // A wrong guess touches nothing.
+        if (!equal((await read(linkFile)).tokenHash ?? "", hash)) return false;
+        // The rename is the lock: of two at once one finds no file. A link made meanwhile is not ours to take.
+        const taken = `${linkFile}.${hash.slice(0, 16)}`;
         await rename(linkFile, taken);
-        const { tokenHash, expiresAtMs } = JSON.parse(await readFile(taken, "utf8")) as {
-          tokenHash?: string;
-          expiresAtMs?: number;
-        };
-        const hash = createHash("sha256").update(token).digest("base64url");
-        if (tokenHash === undefined || !equal(tokenHash, hash)) {
+        const link = await read(taken);
+        if (!equal(link.tokenHash ?? "", hash)) {
           await rename(taken, linkFile);
           return false;
         }
         await rm(taken);
-        return (expiresAtMs ?? 0) > clock.nowMs();
+        return (link.expiresAtMs ?? 0) > clock.nowMs();
       } catch {
         return false;
       }

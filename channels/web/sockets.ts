@@ -20,9 +20,14 @@ export const MAX_SOCKETS = 100;
 const QUERY_TIMEOUT_MS = 3_000;
 /** Rows of the log view sent at first: some screens full. */
 const EVENTS_PER_WINDOW = 200;
-/** The list of chats is sent at most this often. */
-const CHATS_EVERY_MS = 250;
+/** The whole list of chats is sent at most this often, to all pages. */
+const CHATS_EVERY_MS = 1_000;
+/** Waited for the first time after a pause: a turn's first events come together. */
+const CHATS_DELAY_MS = 100;
 const STATUS_EVERY_MS = 5_000;
+/** A killed read model is back within a second; one that is built again takes longer. */
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 10_000;
 
 interface Feed {
   chat: string;
@@ -43,6 +48,8 @@ interface Following {
   /** Feeds that came while an answer is awaited. */
   asking: number;
   again: boolean;
+  /** Waited before the next question after a failure. */
+  retryMs: number;
 }
 
 interface PartialText {
@@ -81,6 +88,7 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
   const readers = new Map<string, Set<Page>>();
   const pages = new Set<Page>();
   let chatsTimer: NodeJS.Timeout | undefined;
+  let chatsSentMs = -CHATS_EVERY_MS;
   let chats: ChatView[] = [];
 
   const query = (service: string, name: string, data: unknown): Promise<unknown> =>
@@ -155,7 +163,16 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
           );
           return;
         }
-        following = { chat, items: false, events: false, cursor: 0, eventCursor: 0, asking: 0, again: false };
+        following = {
+          chat,
+          items: false,
+          events: false,
+          cursor: 0,
+          eventCursor: 0,
+          asking: 0,
+          again: false,
+          retryMs: FIRST_RETRY_MS,
+        };
         this.#chats.set(chat, following);
         const token = encodeToken(chat);
         const set = readers.get(token) ?? new Set();
@@ -198,6 +215,7 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
           running?: string;
         };
         if (this.#chats.get(chat) !== following || !following[what]) return;
+        following.retryMs = FIRST_RETRY_MS;
         const { cursor, reset } = answer;
         if (what === "items") {
           following.cursor = cursor;
@@ -213,7 +231,8 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
         if (!(error instanceof TaffrailError && error.retryable)) this.refuse(error, chat);
         setTimeout(() => {
           if (this.#chats.get(chat) === following && following[what]) void this.#ask(following, what, first);
-        }, 500).unref();
+        }, following.retryMs).unref();
+        following.retryMs = Math.min(following.retryMs * 2, MAX_RETRY_MS);
       } finally {
         following.asking--;
         if (following.asking === 0 && following.again) {
@@ -314,10 +333,14 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
         resumeAll();
         return;
       }
-      chatsTimer ??= setTimeout(() => {
-        chatsTimer = undefined;
-        sendChats(pages).catch(() => undefined);
-      }, CHATS_EVERY_MS);
+      chatsTimer ??= setTimeout(
+        () => {
+          chatsTimer = undefined;
+          chatsSentMs = performance.now();
+          sendChats(pages).catch(() => undefined);
+        },
+        Math.max(CHATS_DELAY_MS, chatsSentMs + CHATS_EVERY_MS - performance.now()),
+      );
     }),
   ];
   const statusTimer = setInterval(() => {

@@ -17,6 +17,8 @@ export interface AnswerStep {
 interface Piece {
   epoch: number;
   step: number;
+  /** How often the step was asked before. */
+  attempt: number;
   text: string;
 }
 
@@ -47,26 +49,28 @@ export class AnswerFollower {
     this.#prints = [];
     if (frame.type === "items") for (const item of frame.items) this.#takeItem(item);
     if (frame.type === "token") this.#takeToken(frame);
-    if (frame.type === "partial") {
-      const { turn, epoch, step, text } = frame;
-      if (!this.#isOld(turn, epoch, step)) this.#pieces.set(turn, { epoch, step, text });
+    if (frame.type === "partial" && !this.#isOld(frame)) {
+      const { turn, epoch, step, attempt, text } = frame;
+      this.#pieces.set(turn, { epoch, step, attempt, text });
     }
     this.#show();
     return { prints: this.#prints, ...(this.#ending === undefined ? {} : { ending: this.#ending }) };
   }
 
-  #isOld(turn: string, epoch: number, step: number): boolean {
-    const piece = this.#pieces.get(turn);
-    return piece !== undefined && (epoch < piece.epoch || (epoch === piece.epoch && step < piece.step));
+  /** A runner that lost the turn, or a try that was given up, may still speak. */
+  #isOld(frame: Pick<Piece, "epoch" | "step" | "attempt"> & { turn: string }): boolean {
+    const piece = this.#pieces.get(frame.turn);
+    if (piece === undefined) return false;
+    if (frame.epoch !== piece.epoch) return frame.epoch < piece.epoch;
+    return frame.step === piece.step ? frame.attempt < piece.attempt : frame.step < piece.step;
   }
 
   #takeToken(frame: Extract<ServerFrame, { type: "token" }>): void {
-    const { turn, epoch, step, offset, text } = frame;
-    if (this.#isOld(turn, epoch, step)) return;
+    const { turn, epoch, step, attempt, offset, text } = frame;
+    if (this.#isOld(frame)) return;
     let piece = this.#pieces.get(turn);
-    // Offset 0 within the same epoch: the step is asked again after an error.
-    if (piece === undefined || piece.epoch !== epoch || piece.step !== step || offset === 0) {
-      piece = { epoch, step, text: "" };
+    if (piece === undefined || piece.epoch !== epoch || piece.step !== step || piece.attempt !== attempt) {
+      piece = { epoch, step, attempt, text: "" };
       this.#pieces.set(turn, piece);
     }
     // A gap is filled by the `partial` that follows it, an overlap is known text.
@@ -156,11 +160,11 @@ export class AnswerFollower {
       this.#shown = { step, text: "" };
     }
     const { text: shown } = this.#shown;
-    // A runner that took the turn over repeats what is shown, or is still behind it.
+    // A runner that took the turn over, or the next try, repeats what is shown or is still behind it.
     if (shown.startsWith(text)) return;
     if (!text.startsWith(shown)) {
       this.#endLine();
-      this.#note("the text above is replaced: another runner took the turn over");
+      this.#note("the text above is replaced: it was asked again");
       this.#shown = { step, text: "" };
     }
     this.#prints.push({ type: "answer", text: text.slice(this.#shown.text.length) });

@@ -41,16 +41,19 @@ function isHealth(value: unknown): value is HealthView {
 function fromSupervisor(answer: StatusAnswer, figures: readonly ProcessView[]): HealthView {
   const processes = answer.processes.map((row): ProcessView => {
     const own = figures.find(({ name }) => name === row.name);
+    // 0 until its first heartbeat.
+    const heard = own?.rssBytes ?? 0;
     return {
       name: row.name,
       pid: row.pid,
-      ready: row.ready,
+      // A process may hang and still run: the stats service hears it or not.
+      ready: row.ready && own?.ready !== false,
       restarts: row.restarts,
       uptimeMs: row.ready ? Date.now() - row.startedAtMs : 0,
       ...(own?.lag === undefined ? {} : { lag: own.lag }),
-      rssBytes: own?.rssBytes ?? residentBytes(row.pid),
+      rssBytes: heard > 0 ? heard : residentBytes(row.pid),
       eventLoopDelayMs: own?.eventLoopDelayMs ?? 0,
-      ...(row.reason === undefined ? {} : { reason: row.reason }),
+      ...reasonOf(row.reason ?? own?.reason),
     };
   });
   const missing = processes.filter(({ ready }) => !ready).map(({ name }) => name);
@@ -61,6 +64,10 @@ function fromSupervisor(answer: StatusAnswer, figures: readonly ProcessView[]): 
     processes,
     ...(answer.intakePaused === undefined ? {} : { intakePaused: answer.intakePaused }),
   };
+}
+
+function reasonOf(reason: string | undefined): { reason?: string } {
+  return reason === undefined ? {} : { reason };
 }
 
 /** For 80 columns. */

@@ -48,6 +48,7 @@ export function serverOptions({ root, outFolder, entryPoints }) {
     format: "esm",
     target: "node20.17",
     external: EXTERNAL,
+    alias: { tweetnacl: join(root, "ops", "setup", "native-ed25519.mjs") },
     banner: { js: COMMONJS_BANNER },
     // Names stay: a stack trace of a running process has to be readable.
     minifySyntax: true,

@@ -97,7 +97,8 @@ export function folderBytes(folder: string): number {
 /** The log's limit: what is configured, but never more than the disk holds less the reserve. */
 export function effectiveMaxBytes(configured: number, free: number, used: number): number {
   const room = Math.floor((used + free - PAUSE_FREE_BYTES) / LIMIT_STEP_BYTES) * LIMIT_STEP_BYTES;
-  return Math.max(Math.min(configured, room), LIMIT_STEP_BYTES);
+  // Never below what is stored and some room: a full disk pauses intake, but ends of turns must still be written.
+  return Math.max(Math.min(configured, Math.max(room, used + LIMIT_STEP_BYTES)), LIMIT_STEP_BYTES);
 }
 
 /** Listens on 127.0.0.1 for a moment. Port 0 resolves to a free one. @throws PORT_TAKEN */

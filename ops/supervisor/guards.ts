@@ -6,6 +6,7 @@ import { Agent } from "node:http";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { channelAccountName, SYS_USER, type Minted } from "../../bus/accounts/minting.ts";
 import { closeAccount, openAccount } from "../../bus/accounts/push.ts";
+import { everyAligned } from "../../bus/aligned-timer.ts";
 import { connectBus, type NatsConnection } from "../../bus/connect.ts";
 import { describeError } from "../../bus/errors.ts";
 import type { Live } from "../../bus/live.ts";
@@ -18,12 +19,12 @@ import type { Output } from "./output.ts";
 import type { ProcessLog } from "./process-log.ts";
 
 /** A disk that fills at 50 MB/s does not get through the reserve within one turn. */
-const EVERY_MS = 2_000;
-/** Said again for a channel that was restarted or missed it. */
-const REPEAT_PAUSE_MS = 5_000;
+const EVERY_MS = 5_000;
+/** Said again at each turn, for a channel that was restarted or missed it. */
+const REPEAT_PAUSE_MS = EVERY_MS / 2;
 const ASK_LIMIT_MS = 1_500;
 /** JetStream silent for this many turns while the broker's health says ok. */
-const SILENT_ALLOWED = 4;
+const SILENT_ALLOWED = 3;
 
 export interface GuardOptions {
   readonly home: string;
@@ -99,8 +100,13 @@ export async function startGuards(options: GuardOptions): Promise<Guards> {
         load.get(account?.publicKey ?? "") ?? 0,
         Date.now(),
       );
+      if (verdict.type === "fine") {
+        floods.set(channel, state);
+        continue;
+      }
+      // Only a door that has moved counts: after a failure the next look tries again.
+      await setDoor(channel, verdict.type === "close");
       floods.set(channel, state);
-      if (verdict.type === "fine") continue;
       if (verdict.type === "close") {
         options.output.say("warn", `the channel ${channel} is closed: it floods the log`, { bytes: verdict.bytes });
         const { bytes: sent, seconds } = verdict;
@@ -111,7 +117,6 @@ export async function startGuards(options: GuardOptions): Promise<Guards> {
           seconds,
         });
       } else options.output.say("info", `the channel ${channel} is open again`);
-      await setDoor(channel, verdict.type === "close");
     }
   }
 
@@ -140,14 +145,14 @@ export async function startGuards(options: GuardOptions): Promise<Guards> {
   }
 
   await turn();
-  const timer = setInterval(() => void turn(), EVERY_MS);
+  const endTurns = everyAligned(EVERY_MS, () => void turn());
   return {
     get paused() {
       return paused;
     },
     stop: () => {
       stopped = true;
-      clearInterval(timer);
+      endTurns();
       agent.destroy();
     },
   };

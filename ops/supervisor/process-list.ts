@@ -21,10 +21,10 @@ export interface OwnProcess {
 }
 
 /**
- * Small heaps: many processes share one small machine. The young generation is collected often instead of growing, and
- * 128 MiB are ten times what a service holds.
+ * Small heaps: many processes share one small machine. With a young generation of 1 MiB a third of a message's CPU was
+ * garbage collection, above 4 MiB nothing is gained; 128 MiB are ten times what a service holds.
  */
-export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--max-old-space-size=128"];
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=4", "--max-old-space-size=128"];
 
 const PROVIDER_NAMES: Readonly<Record<string, string>> = {
   anthropic: "Anthropic",
@@ -57,6 +57,7 @@ export function ownProcesses(config: Config, distFolder: string, port: number, v
   });
   const { model, agent } = config;
   const runnerSettings = {
+    version,
     configuredModel: model.use,
     ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
     maxSteps: agent.maxSteps,

@@ -60,6 +60,8 @@ export class Supervised {
   #failures = 0;
   #startedAtMs = 0;
   #readyAtMs: number | undefined;
+  /** When it last told that its loop turns; undefined for a program that does not tell. */
+  #beatAtMs: number | undefined;
   #reason: string | undefined;
   #failure: Failure | undefined;
   #everReady = false;
@@ -89,6 +91,7 @@ export class Supervised {
     this.#state = "starting";
     this.#startedAtMs = Date.now();
     this.#readyAtMs = undefined;
+    this.#beatAtMs = undefined;
     this.#failure = undefined;
     const child = spawnChild(this.spec.command(), this.#hooks.dieWithParent);
     this.#child = child;
@@ -110,6 +113,13 @@ export class Supervised {
   whenReady(): Promise<void> {
     if (this.#state === "ready") return Promise.resolve();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Ends a ready process that has been silent for `limitMs`. `forgive`: we were not running ourselves, count anew. */
+  endIfSilent(limitMs: number, forgive: boolean): void {
+    if (this.#state !== "ready" || this.#beatAtMs === undefined) return;
+    if (forgive) this.#beatAtMs = performance.now();
+    else if (performance.now() - this.#beatAtMs > limitMs) this.killAndRestart("it does not answer");
   }
 
   /** Kills it at once; the restart follows by the policy. */
@@ -165,6 +175,7 @@ export class Supervised {
     if (child !== this.#child || message === null || typeof message !== "object") return;
     const fields = message as Readonly<Record<string, unknown>>;
     if (fields["type"] === "ready") this.#becomeReady(child);
+    else if (fields["type"] === "beat") this.#beatAtMs = performance.now();
     else if (fields["type"] === "failed") {
       const code = String(fields["code"]);
       const known = Object.hasOwn(errorCatalogue, code) ? (code as ErrorCode) : "HANDLER_FAILED";

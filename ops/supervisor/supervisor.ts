@@ -4,6 +4,7 @@
  * Owns: the state folder (by the control socket), keys, the broker's configuration, who runs. Never: handles a message.
  */
 import { access } from "./access.ts";
+import { everyAligned } from "../../bus/aligned-timer.ts";
 import { connectBus, type NatsConnection } from "../../bus/connect.ts";
 import { describeError, TaffrailError } from "../../bus/errors.ts";
 import { createJetStreamLog } from "../../bus/jetstream-log.ts";
@@ -27,7 +28,10 @@ import { Supervised, type ProcessSpec, type SupervisedHooks } from "./supervised
 
 /** A drain that takes longer hangs; children give themselves four seconds. */
 const GRACE_MS = 5_000;
-const STATS_MS = 2_000;
+/** Changes are told at once; this is for a stats process that missed one. */
+const STATS_MS = 5_000;
+/** Processes tell every 5 s that their loop turns; four lost ones are no coincidence. */
+const SILENT_MS = 20_000;
 const FLUSH_MS = 1_000;
 /** Says what it waits for, so that a long catch-up is not taken for a hang. */
 const WAITING_NOTE_MS = 5_000;
@@ -147,8 +151,15 @@ export class Supervisor {
       changed: () => this.#publish(),
     });
     this.#timers.push(startRenewal(server, () => mintKeys(home), output));
-    const table = setInterval(() => this.#publish(), STATS_MS);
-    this.#timers.push(() => clearInterval(table));
+    let lookedAtMs = performance.now();
+    const look = (): void => {
+      const sinceMs = performance.now() - lookedAtMs;
+      lookedAtMs = performance.now();
+      // After a suspend, or when we were starved ourselves, silence says nothing of the others.
+      for (const one of this.#all()) one.endIfSilent(SILENT_MS, sinceMs > 2 * STATS_MS);
+      this.#publish();
+    };
+    this.#timers.push(everyAligned(STATS_MS, look));
     this.#publish();
     return { run: this.#run, link: makeLink(home, port, Date.now()) };
   }

@@ -7,6 +7,7 @@ import { describeError } from "../../bus/errors.ts";
 import type { StoredEvent } from "../../bus/event.ts";
 import { WAKE_QUEUE, WAKE_WORKING_MS, type QueueDelivery } from "../../bus/log.ts";
 import { deadLetter } from "../../bus/dead-letter.ts";
+import { patientReads } from "../../bus/patient-reads.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
 import { filters, liveSubjects, parseSubject, type TurnKey } from "../../bus/subjects.ts";
 import { createHistory } from "./history.ts";
@@ -29,6 +30,8 @@ export interface AgentRunnerOptions {
   readonly settings: TurnSettings;
   /** Turns at once: bounds memory and open model connections. */
   readonly maxTurns: number;
+  /** Calls the listener when the broker is back after a loss; returns what forgets it. */
+  readonly onReconnect?: (listener: () => void) => () => void;
 }
 
 interface Held {
@@ -36,12 +39,14 @@ interface Held {
   delivery: QueueDelivery | undefined;
 }
 
-export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions): Promise<RunningApp> {
-  const { log, live, clock, random, logger } = ports;
+export async function startAgentRunner(given: Ports, options: AgentRunnerOptions): Promise<RunningApp> {
+  const { live, clock, random, logger } = given;
+  const abort = new AbortController();
+  const log = patientReads(given.log, { clock, signal: abort.signal });
+  const ports = { ...given, log };
   const runner = `${options.name}/${random.token(8)}`;
   const tools = new Map(options.tools.map((tool) => [tool.spec.name, tool]));
   const parts = { ports, model: options.model, tools, history: createHistory(log), settings: options.settings, runner };
-  const abort = new AbortController();
   const held = new Map<string, Held>();
   let earlySignals: StoredEvent[] = [];
   let reject: (error: unknown) => void = () => undefined;
@@ -55,6 +60,7 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
     const run = startTurn(parts, key, request, fresh);
     held.set(key.turn, { run, delivery });
     leases.hold(held.size);
+    keepWorking().catch(reject);
     for (const signal of earlySignals) if (turnOf(signal) === key.turn) run.signal(signal);
     run.done
       .then((outcome) => settle(key, request, outcome))
@@ -107,14 +113,22 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
       mine.delivery = delivery;
       return;
     }
-    if (entry.type === "TurnRequested" && delivery.deliveryCount === 1) {
+    const full = held.size >= options.maxTurns;
+    if (entry.type === "TurnRequested" && delivery.deliveryCount === 1 && !full) {
       take(place.key, entry, true, delivery);
       return;
     }
-    const state = await inspect(place.key);
-    if (state === undefined || state.settled) delivery.ack();
-    else if (state.holder !== undefined && leases.alive(state.holder)) delivery.nak(WAKE_WORKING_MS * 2);
-    else if (!held.has(place.key.turn)) take(place.key, state.request, false, delivery);
+    const state = full ? undefined : await inspect(place.key);
+    const taken = held.get(place.key.turn);
+    if (taken !== undefined) taken.delivery = delivery;
+    else if (full || held.size >= options.maxTurns) delivery.nak(WAKE_WORKING_MS * 2);
+    else if (state === undefined || state.settled) delivery.ack();
+    // One of ours that is not held was given up here: while we live nobody else would take it.
+    else if (state.holder !== undefined && state.holder !== runner && leases.alive(state.holder))
+      delivery.nak(WAKE_WORKING_MS * 2);
+    else take(place.key, state.request, false, delivery);
+    // What was not taken leaves its place free, and only a word makes the queue fill it.
+    queue.wake();
   }
 
   /** What the journal says of a turn: its request, whether it needs a runner, and who claimed it last. */
@@ -178,11 +192,17 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
     }
   }
 
+  let keeping = false;
+
+  /** Runs while turns are held: an idle runner has no timer. */
   async function keepWorking(): Promise<void> {
-    while (!abort.signal.aborted) {
+    if (keeping) return;
+    keeping = true;
+    while (held.size > 0 && !abort.signal.aborted) {
       await clock.sleep(WAKE_WORKING_MS, abort.signal);
       for (const { delivery } of held.values()) delivery?.working();
     }
+    keeping = false;
   }
 
   const { lastSeq } = await log.identity();
@@ -197,7 +217,11 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
     // Only the runner that holds the turn answers.
     return Promise.resolve(streaming === undefined ? undefined : { turn, ...streaming });
   });
-  const running = [readSignals(lastSeq + 1), readQueue(), keepWorking()];
+  // Tokens said while the broker was away are lost, and a model that is silent now would not show the gap.
+  const forget = options.onReconnect?.(() => {
+    for (const { run } of held.values()) run.retell();
+  });
+  const running = [readSignals(lastSeq + 1), readQueue()];
   for (const one of running) one.catch(reject);
   void scan().catch(later);
 
@@ -206,6 +230,7 @@ export async function startAgentRunner(ports: Ports, options: AgentRunnerOptions
     async close() {
       abort.abort();
       unserve();
+      forget?.();
       for (const { run } of held.values()) run.abandon();
       leases.close();
       await Promise.allSettled([...[...held.values()].map(({ run }) => run.done), ...running]);

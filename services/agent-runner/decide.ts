@@ -20,10 +20,15 @@ export type NextStep =
   | { readonly type: "rerun-tool"; readonly step: number; readonly call: ToolCallRequest }
   | { readonly type: "ask-model"; readonly step: number; readonly attempt: number };
 
+/** A machine that is switched off again and again stays below; a turn that ends its runner does not. */
+const MAX_FRUITLESS_CLAIMS = 10;
+
 export function nextStep(journal: Journal, limits: TurnLimits): NextStep {
   if (journal.ended) return { type: "ended" };
   if (journal.cancel !== undefined) return { type: "cancel" };
   if (journal.parked) return { type: "parked" };
+  if (journal.fruitlessClaims > MAX_FRUITLESS_CLAIMS)
+    return { type: "fail", code: "HANDLER_FAILED", detail: "It was begun again and again without getting further." };
   const last = journal.steps.at(-1);
   for (const call of last?.toolCalls ?? []) {
     const state = journal.tools.get(call.callId);

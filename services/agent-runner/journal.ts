@@ -35,6 +35,8 @@ export interface Journal {
   steered: { readonly seq: number; readonly message: { message: string; seq: number } }[];
   cancel?: StoredEvent<"CancelRequested">;
   lastSignalSeq: number;
+  /** Claims since anything was achieved: a turn that ends its runners each time must not do so for ever. */
+  fruitlessClaims: number;
   parked: boolean;
   ended: boolean;
 }
@@ -50,6 +52,7 @@ export function newJournal(request: StoredEvent<"TurnRequested">): Journal {
     failures: [],
     steered: [],
     lastSignalSeq: 0,
+    fruitlessClaims: 0,
     parked: false,
     ended: false,
   };
@@ -76,18 +79,22 @@ export function foldTurn(journal: Journal, event: StoredEvent): void {
     case "TurnClaimed":
       journal.epoch = event.data.epoch;
       journal.claim = event;
+      journal.fruitlessClaims++;
       journal.parked = false;
       return;
     case "ModelStepCompleted": {
+      journal.fruitlessClaims = 0;
       const { step, text, toolCalls, signalsThrough } = event.data;
       journal.steps.push({ step, text, toolCalls: toolCalls as ToolCallRequest[], signalsThrough });
       journal.failures = [];
       return;
     }
     case "ModelStepFailed":
+      journal.fruitlessClaims = 0;
       journal.failures.push(event);
       return;
     case "ToolCalled":
+      journal.fruitlessClaims = 0;
       journal.tools.set(event.data.callId, {
         callId: event.data.callId,
         epoch: event.data.epoch,
@@ -95,6 +102,7 @@ export function foldTurn(journal: Journal, event: StoredEvent): void {
       });
       return;
     case "ToolCompleted": {
+      journal.fruitlessClaims = 0;
       const { callId, outcome, result, epoch } = event.data;
       const tool = journal.tools.get(callId) ?? { callId, epoch, effect: "pure" as const };
       journal.tools.set(callId, { ...tool, result: { outcome, text: result } });

@@ -36,9 +36,11 @@ export function createLeases({ live, clock, runner, onSilent }: LeaseParts): Lea
   const unsubscribe = live.subscribe(liveSubjects.lease, (data) => {
     const { runner: other, turns } = data as { runner?: unknown; turns?: unknown };
     if (typeof other !== "string" || other === runner) return;
+    const idle = heardMs.size === 0;
     if (turns === 0) heardMs.delete(other);
     else heardMs.set(other, clock.nowMs());
-    if (heardMs.size === 1) wake.abort();
+    // Only the first one wakes: two runners that woke each other with every word would never stop talking.
+    if (idle && heardMs.size > 0) wake.abort();
   });
 
   function announce(): void {
@@ -50,7 +52,7 @@ export function createLeases({ live, clock, runner, onSilent }: LeaseParts): Lea
       // Idle runners that hear nobody sleep long: no timer runs three times a second for nothing.
       const idle = holding === 0 && heardMs.size === 0;
       wake = new AbortController();
-      await clock.sleep(idle ? 60_000 : RENEW_MS, AbortSignal.any([abort.signal, wake.signal]));
+      await clock.sleep(idle ? 60_000 : RENEW_MS, wake.signal);
       if (holding > 0) announce();
       for (const [other, atMs] of heardMs) {
         if (clock.nowMs() - atMs <= LEASE_MS) continue;
@@ -82,6 +84,7 @@ export function createLeases({ live, clock, runner, onSilent }: LeaseParts): Lea
     close() {
       unsubscribe();
       abort.abort();
+      wake.abort();
     },
   };
 }

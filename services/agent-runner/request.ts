@@ -10,11 +10,18 @@ export interface RequestParts {
   readonly journal: Journal;
   /** Events of the chat's conversation from `historyFrom` to the TurnRequested, in order. */
   readonly history: readonly LogEntry[];
-  /** MessageReceived events of the steered messages, in order of steering. */
-  readonly steered: readonly StoredEvent<"MessageReceived">[];
+  /** The steered messages, in order of steering. */
+  readonly steered: readonly SteeredText[];
   readonly systemPrompt: string;
   readonly tools: readonly ToolSpec[];
   readonly maxOutputTokens: number;
+}
+
+/** A steered message; no text when it was taken back. */
+export interface SteeredText {
+  /** Sequence of its Steered. */
+  readonly seq: number;
+  readonly text: string | undefined;
 }
 
 interface Message {
@@ -42,6 +49,12 @@ function foldMessages(entries: readonly LogEntry[]): Map<string, Message> {
     if (entry.type === "MessageDeleted") messages.set(entry.data.message, { text: "", deleted: true });
   }
   return messages;
+}
+
+/** The newest text of one message among `entries`, undefined when it is deleted or not there. */
+export function textOf(message: string, entries: readonly LogEntry[]): string | undefined {
+  const found = foldMessages(entries).get(message);
+  return found === undefined || found.deleted ? undefined : found.text;
 }
 
 function textsOf(ids: readonly string[], messages: ReadonlyMap<string, Message>): ModelMessage[] {
@@ -89,11 +102,8 @@ function ownSteps(parts: RequestParts): ModelMessage[] {
   const messages: ModelMessage[] = [];
   let through = 0;
   const steeredBetween = (from: number, to: number): void => {
-    for (const one of journal.steered) {
-      if (one.seq <= from || one.seq > to) continue;
-      const event = parts.steered.find((message) => message.seq === one.message.seq);
-      if (event !== undefined) messages.push({ role: "user", text: event.data.text });
-    }
+    for (const { seq, text } of parts.steered)
+      if (seq > from && seq <= to && text !== undefined) messages.push({ role: "user", text });
   };
   for (const step of journal.steps) {
     steeredBetween(through, step.signalsThrough);

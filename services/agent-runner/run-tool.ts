@@ -36,12 +36,14 @@ export async function runTool(
     return { outcome: "interrupted", result: "The turn ended before the tool ran." };
   const limit = new AbortController();
   const signal = AbortSignal.any([context.signal, limit.signal]);
-  const run = tool.run(call.arguments, {
+  const given = {
     group: context.group,
     callKey: context.callKey,
     nowMs: context.clock.nowMs(),
     signal,
-  });
+  };
+  // Behind a promise: a tool that throws at once must end like one that rejects, as a result for the model.
+  const run = Promise.resolve().then(() => tool.run(call.arguments, given));
   try {
     const timer = context.clock.sleep(TOOL_LIMIT_MS, signal).then(() => {
       throw new Error(context.signal.aborted ? "it was stopped" : "it took too long");

@@ -11,9 +11,9 @@ import { filters, lanes, liveSubjects, type Lane, type TurnKey } from "../../bus
 import type { DataOf, MessageType } from "../../schemas/index.ts";
 import { nextStep, retryDelayMs, type NextStep, type TurnLimits } from "./decide.ts";
 import type { ChatHistory } from "./history.ts";
-import { foldTurn, foldUnreadable, newJournal } from "./journal.ts";
+import { foldTurn, foldUnreadable, hasGap, knownThrough, newJournal, type Journal } from "./journal.ts";
 import { ModelError, type Model, type ModelResult } from "./model/port.ts";
-import { buildRequest } from "./request.ts";
+import { buildRequest, textOf, type SteeredText } from "./request.ts";
 import { runTool } from "./run-tool.ts";
 import type { Tool } from "./tools/tool.ts";
 
@@ -22,6 +22,8 @@ const SOURCE = "agent-runner";
 const MAX_WAIT_IN_HAND_MS = 5_000;
 /** Appends of one turn: far above what `maxSteps` allows, so only a defect reaches it. */
 const MAX_ROUNDS = 1_000;
+/** Revisions read of a steered message; nobody edits one more often within a turn. */
+const MAX_REVISIONS = 100;
 /** Text kept of a stopped answer. */
 const MAX_PARTIAL_CHARS = 65_536;
 
@@ -61,6 +63,8 @@ export interface TurnRun {
   readonly streaming: Streaming;
   /** A signal of this turn arrived by the runner's own reader. */
   signal(event: StoredEvent): void;
+  /** Says the running step's whole text again, for readers that missed a part of it. */
+  retell(): void;
   /** Ends without a word; the journal goes on elsewhere. */
   abandon(): void;
   readonly done: Promise<TurnOutcome>;
@@ -90,13 +94,16 @@ export function startTurn(
       else foldTurn(journal, entry);
     }
     const holder = journal.claim?.data;
-    if (mine > 0 && holder !== undefined && (holder.epoch > mine || holder.runner !== parts.runner))
-      throw new TurnLost();
+    const lost =
+      holder !== undefined && (holder.epoch > mine || (holder.epoch === mine && holder.runner !== parts.runner));
+    if (mine > 0 && lost) throw new TurnLost();
     if (journal.cancel !== undefined) interrupt.abort();
   }
 
   async function refold(): Promise<void> {
-    fold(await log.fetch({ filter: filters.turn(key), fromSeq: request.seq + 1, limit: 10_000 }));
+    const entries = await log.fetch({ filter: filters.turn(key), fromSeq: request.seq + 1, limit: 10_000 });
+    fold(entries);
+    knownThrough(journal, entries.at(-1)?.seq ?? request.seq);
   }
 
   /** Appends `next`; true when it stands in the log, false when the journal has moved and must be looked at again. */
@@ -110,13 +117,15 @@ export function startTurn(
       { lane, expectedLastSeq, event: next as NewEvent },
       { clock, signal: stop.signal },
     );
-    if (outcome.type === "stored") {
+    if (outcome.type === "stored" && outcome.entry === undefined) {
       const stored = { ...next, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() };
       fold([stored as unknown as StoredEvent]);
+      if (lane.fence === filters.turn(key)) knownThrough(journal, outcome.seq);
       return true;
     }
+    // What stands there, even under our own id, may be of an earlier run of ours, with more behind it.
     await refold();
-    return false;
+    return outcome.type === "stored";
   }
 
   function event<T extends MessageType>(type: T, callKey: string, data: DataOf[T]): NewEvent<T> {
@@ -130,10 +139,24 @@ export function startTurn(
 
   const step = <T extends MessageType>(one: NewEvent<T>): Promise<boolean> =>
     append(lanes.step(key), journal.runSeq, one);
+  /** Refused when anything stands in the turn that the journal does not hold: then `one` was made without it. */
   const end = <T extends MessageType>(one: NewEvent<T>): Promise<boolean> =>
     append(lanes.end(key, replyTo.channel), journal.turnSeq, one);
 
+  let loaded: ReturnType<ChatHistory["load"]> | undefined;
+
+  /** Read once: what came before the turn's request does not change while it runs. */
+  function history(): ReturnType<ChatHistory["load"]> {
+    if (loaded !== undefined) return loaded;
+    const loading = parts.history.load(request, key);
+    loaded = loading;
+    loading.catch(() => (loaded = undefined));
+    return loading;
+  }
+
   async function claim(): Promise<void> {
+    // While the claim is written: it stands before the first word.
+    void history();
     if (!fresh) await refold();
     while (!journal.ended && !journal.parked) {
       const epoch = journal.epoch + 1;
@@ -149,7 +172,8 @@ export function startTurn(
       };
       // From here on a claim that is not ours ends the run: its runner is alive, it just took the turn.
       mine = epoch;
-      if (await step(event("TurnClaimed", `${epoch} ${parts.runner}`, data))) return;
+      const claimed = event("TurnClaimed", `${epoch} ${parts.runner}`, data);
+      if (await append(lanes.claim(key), journal.turnSeq, claimed)) return;
     }
   }
 
@@ -164,7 +188,9 @@ export function startTurn(
   async function cancel(): Promise<void> {
     const reason = journal.cancel?.data.reason ?? "user";
     const said = journal.steps.map((one) => one.text).filter((text) => text !== "");
-    if (streaming.epoch === mine && streaming.text !== "") said.push(streaming.text);
+    // Text of a finished step is among the steps.
+    if (streaming.epoch === mine && streaming.step === journal.steps.length && streaming.text !== "")
+      said.push(streaming.text);
     const partialText = said.join("\n\n").slice(0, MAX_PARTIAL_CHARS);
     await end(event("TurnCancelled", "end", { ...turnData, ...ending(), reason, partialText }));
   }
@@ -172,6 +198,14 @@ export function startTurn(
   async function fail(code: string, detail: string): Promise<void> {
     const text = `I could not answer this. ${detail}`;
     await end(event("TurnFailed", "end", { ...turnData, ...ending(), code, text }));
+  }
+
+  /** A steered message as it was when it was steered, so that a replay reads the same. */
+  async function readSteered(one: Journal["steered"][number]): Promise<SteeredText> {
+    const { channel, chat } = request.data;
+    const filter = filters.messageRevisions(channel, chat, one.message.message);
+    const entries = await log.fetch({ filter, fromSeq: 1, toSeq: one.seq, limit: MAX_REVISIONS });
+    return { seq: one.seq, text: textOf(one.message.message, entries) };
   }
 
   async function askModel(next: Extract<NextStep, { type: "ask-model" }>): Promise<void> {
@@ -189,20 +223,22 @@ export function startTurn(
         await step(event("TurnParked", `${mine} ${next.step} ${next.attempt}`, data));
         return;
       }
-      if (waitMs > 0) await clock.sleep(waitMs, interrupt.signal);
-      if (interrupt.signal.aborted) return;
+      if (waitMs > 0) await clock.sleep(waitMs, AbortSignal.any([interrupt.signal, stop.signal]));
+      if (interrupt.signal.aborted || stop.signal.aborted) return;
     }
-    const messages = await Promise.all(journal.steered.map((one) => log.get(one.message.seq)));
-    const steered = messages.filter((entry) => entry?.type === "MessageReceived");
+    if (hasGap(journal)) await refold();
+    if (journal.ended || journal.cancel !== undefined) return;
+    // Signals that come while the request is made are not in it.
+    const signalsThrough = journal.lastSignalSeq;
+    const steered = await Promise.all(journal.steered.map(readSteered));
     const built = buildRequest({
       journal,
-      history: await parts.history.load(request, key),
+      history: await history(),
       steered,
       systemPrompt: settings.systemPrompt,
       tools: [...parts.tools.values()].map((tool) => tool.spec),
       maxOutputTokens: settings.maxOutputTokens,
     });
-    const signalsThrough = journal.lastSignalSeq;
     const requestHash = hashJson(built);
     const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash };
     const startedMs = clock.nowMs();
@@ -302,6 +338,7 @@ export function startTurn(
         effect,
       };
       if (!(await step(event("ToolCalled", callId, called)))) return;
+      if (journal.ended || journal.tools.get(callId)?.result !== undefined) return;
     }
     const settled = await runTool(tool, next.call, {
       group: request.data.group,
@@ -330,6 +367,8 @@ export function startTurn(
   async function run(): Promise<TurnOutcome> {
     try {
       await claim();
+      // Somebody else ended or parked it meanwhile.
+      if (journal.ended || journal.parked) return journal.ended ? "ended" : "parked";
       for (let round = 0; round < MAX_ROUNDS; round++) {
         if (stop.signal.aborted) return "lost";
         interrupt = new AbortController();
@@ -351,7 +390,7 @@ export function startTurn(
         { turn: request.data.turn, code: error.code, error: error.message },
         "a result does not fit the log",
       );
-      await fail(error.code, "What came back does not fit into the log.");
+      while (!journal.ended) await fail(error.code, "What came back does not fit into the log.");
       return "ended";
     }
   }
@@ -360,9 +399,14 @@ export function startTurn(
     key,
     streaming,
     signal(stored) {
-      if (stored.seq <= journal.turnSeq && journal.lastSignalSeq >= stored.seq) return;
       foldTurn(journal, stored);
       if (journal.cancel !== undefined) interrupt.abort();
+    },
+    retell() {
+      const { text, ...place } = streaming;
+      if (text === "" || journal.ended) return;
+      const { turn } = request.data;
+      live.publish(liveSubjects.tokens(replyTo.channel, replyTo.chat, turn), { turn, ...place, offset: 0, text });
     },
     abandon: () => stop.abort(),
     done: run(),

@@ -6,7 +6,7 @@
  */
 import { appendSurely } from "../../bus/append.ts";
 import { deadLetter } from "../../bus/dead-letter.ts";
-import { describeError } from "../../bus/errors.ts";
+import { describeError, TaffrailError } from "../../bus/errors.ts";
 import { makeEvent, type Append, type LogEntry, type StoredEvent } from "../../bus/event.ts";
 import { deriveId, type TokenMint } from "../../bus/ids.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
@@ -70,8 +70,32 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
       const known = lanesByChat.get(`${place.channel}.${place.chatToken}`);
       if (known !== undefined) return known;
     }
+    if (entry.type === "CancelTurn" || entry.type === "RetryTurn") {
+      const task = taskLaneOf(entry.data);
+      if (task !== undefined) return task;
+    }
     const chat = entry.type === "unreadable" ? undefined : chatOf(entry);
     return chat === undefined ? undefined : laneOf(chat.channel, chat.chat);
+  }
+
+  /** A task's turn runs in a chat of its own; its reader sees it in the chat it answers to, and commands it there. */
+  function taskLaneOf(wanted: { channel: string; chat: string; turn?: string | undefined }): ChatLane | undefined {
+    if (wanted.turn === undefined) return undefined;
+    for (const lane of lanesByChat.values()) {
+      const { channel, active } = lane.state;
+      if (channel !== "sys" || active?.turn !== wanted.turn) continue;
+      if (active.replyTo.channel === wanted.channel && active.replyTo.chat === wanted.chat) return lane;
+    }
+    return undefined;
+  }
+
+  /** Lets go of a task's chat when its turn is over: tasks would pile up for ever. */
+  function forgetTask(lane: ChatLane): void {
+    const { channel, chat, active, waiting, commands, recent } = lane.state;
+    if (channel !== "sys" || active !== undefined || waiting.length > 0 || commands.length > 0 || recent.length === 0)
+      return;
+    lanesByChat.delete(`${channel}.${encodeToken(chat)}`);
+    lanesByToken.delete(`${channel}.${lane.token}`);
   }
 
   async function fold(entry: LogEntry): Promise<void> {
@@ -93,6 +117,7 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
     if (place?.type === "chat" && entry.seq <= lane.state.factsSeq) return;
     applyEvent(lane.state, entry);
     lane.folded++;
+    forgetTask(lane);
     if (caughtUp) void pump(lane);
   }
 
@@ -116,6 +141,16 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
     };
   }
 
+  /** A decision that the log will never take must not stop this chat, nor the others: its cause is a dead letter. */
+  async function giveUp(lane: ChatLane, decision: Decision, append: Append, error: TaffrailError): Promise<void> {
+    const cause = { seq: decision.cause.seq, subject: append.lane.subject };
+    await deadLetter(ports, SOURCE, cause, error.code, error.message);
+    const { state } = lane;
+    state.waiting = state.waiting.filter((waiting) => waiting.cause.id !== decision.cause.id);
+    state.commands = state.commands.filter((command) => command.cause.id !== decision.cause.id);
+    if (decision.lane === "resume" && state.active !== undefined) state.active.parked = undefined;
+  }
+
   /** Appends what the chat needs, one after the other, until it needs nothing or must wait for the log. */
   async function pump(lane: ChatLane): Promise<void> {
     if (lane.pumping || abort.signal.aborted) return;
@@ -126,7 +161,14 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
         if (decision === undefined) return;
         const before = lane.folded;
         const append = toAppend(lane, decision);
-        const outcome = await appendSurely(log, append, { clock, signal: abort.signal });
+        const outcome = await appendSurely(log, append, { clock, signal: abort.signal }).catch((error: unknown) => {
+          if (error instanceof TaffrailError && !error.retryable) return error;
+          throw error;
+        });
+        if (outcome instanceof TaffrailError) {
+          await giveUp(lane, decision, append, outcome);
+          continue;
+        }
         if (outcome.type === "stored") {
           const already = outcome.seq <= (decision.lane === "chat" ? lane.state.factsSeq : lane.state.turnsSeq);
           if (already) continue;

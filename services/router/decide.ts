@@ -27,6 +27,10 @@ export type Decision =
   | { lane: "chat"; type: "ChatModelSelected"; expected: number; cause: CauseRef; data: DataOf["ChatModelSelected"] }
   | { lane: "chat"; type: "CommandRefused"; expected: number; cause: CauseRef; data: DataOf["CommandRefused"] };
 
+/** The schema's bound of attempts. */
+const MAX_ATTEMPTS = 1_000;
+const MODEL_FORM = /^(demo(:[a-z0-9-]+)?|(anthropic|openai|ollama):.+)$/;
+
 /** Messages one turn may answer: the schema's bound; the rest opens the next turn. */
 const MAX_MESSAGES_PER_TURN = 256;
 
@@ -58,6 +62,8 @@ function decideCommand(state: ChatState, mint: TurnMint): Decision | undefined {
   const command = state.commands[0];
   if (command === undefined) return undefined;
   const { channel, chat, active } = state;
+  if (command.type === "SelectChatModel" && !MODEL_FORM.test(command.model))
+    return refuse(state, "REQUEST_INVALID", "A model is demo, anthropic:<id>, openai:<id> or ollama:<id>.");
   if (command.type === "SelectChatModel") {
     return {
       lane: "chat",
@@ -78,6 +84,7 @@ function decideCommand(state: ChatState, mint: TurnMint): Decision | undefined {
   if (last === undefined || last.turn !== command.turn)
     return refuse(state, "TURN_UNKNOWN", "Only the last turn of a chat can be asked again.");
   const again = { ...last, attempt: last.attempt + 1, model: undefined, retryOf: last.turn };
+  if (again.attempt > MAX_ATTEMPTS) return refuse(state, "REQUEST_INVALID", "This was asked again too often.");
   return requestTurn(state, again, command.cause, mint);
 }
 

@@ -56,6 +56,7 @@ export function decideCommand(list: DueList, command: OpenCommand, taskOf: (comm
   }
   const { group, due, replyTo, text, by } = command.data;
   const dueMs = Date.parse(due);
+  if (group !== "main") return refuse("REQUEST_INVALID", `There is no group "${group}".`);
   // The broker's own time of the command decides, so that a late scheduler judges as a quick one would.
   if (!Number.isFinite(dueMs)) return refuse("REQUEST_INVALID", "The time cannot be read.");
   if (dueMs < command.storedAtMs) return refuse("TASK_IN_PAST", "The time lies in the past.");

@@ -27,8 +27,8 @@ export interface SupervisorTable {
   readonly intakePaused?: string;
 }
 
-/** Heartbeats come every 2 s; three lost ones mean that the process hangs. */
-const SILENT_MS = 7_000;
+/** Heartbeats come every 5 s, at the latest after 7.5; two lost ones mean that the process hangs. */
+const SILENT_MS = 13_000;
 
 export function isHeartbeat(data: unknown): data is Omit<Heartbeat, "heardMs"> {
   const { process, pid, rssBytes, eventLoopDelayMs } = (data ?? {}) as Record<string, unknown>;

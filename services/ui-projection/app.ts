@@ -4,7 +4,7 @@
  * in one transaction. Never: decides or appends anything but dead letters; the file may be deleted at any time.
  */
 import { rm } from "node:fs/promises";
-import { checkpointFits, entryHash } from "../../bus/checkpoint.ts";
+import { checkpointFits, entryHash, type Checkpoint } from "../../bus/checkpoint.ts";
 import { deadLetter } from "../../bus/dead-letter.ts";
 import { describeError, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
@@ -18,7 +18,7 @@ import { createQueries } from "./queries.ts";
 
 const SOURCE = "ui-projection";
 /** A feed message above this is replaced by a hint to ask. */
-const MAX_FEED_CHARS = 500_000;
+const MAX_FEED_BYTES = 500_000;
 
 export interface UiProjectionOptions {
   /** Path of the SQLite file. */
@@ -39,18 +39,42 @@ export interface ChatFeed {
   ask: boolean;
 }
 
+async function removeModel(file: string): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
+}
+
+/** True for what SQLite says of a file that is damaged or none of its own. */
+function isDamage(error: unknown): boolean {
+  return error instanceof Error && /SQLITE_(CORRUPT|NOTADB|ERROR)/.test(error.message);
+}
+
+interface OpenedModel {
+  readonly model: ReadModel;
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/** Opens the file; one that is damaged is named, deleted and built again: it holds nothing but what the log holds. */
+async function openSound(ports: Ports, { file, open = openReadModel }: UiProjectionOptions): Promise<OpenedModel> {
+  try {
+    const model = await open(file);
+    return { model, checkpoint: await model.checkpoint() };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    ports.logger.error({ file, error: describeError(error) }, "the read model is damaged; it is built again");
+    await removeModel(file);
+    return { model: await open(file), checkpoint: undefined };
+  }
+}
+
 /** Opens the file; one of another log is deleted and built again. */
-async function openFitting(
-  ports: Ports,
-  { file, open = openReadModel }: UiProjectionOptions,
-): Promise<{ model: ReadModel; seq: number }> {
-  const model = await open(file);
-  const checkpoint = await model.checkpoint();
+async function openFitting(ports: Ports, options: UiProjectionOptions): Promise<{ model: ReadModel; seq: number }> {
+  const { file, open = openReadModel } = options;
+  const { model, checkpoint } = await openSound(ports, options);
   if (checkpoint === undefined) return { model, seq: 0 };
   if (await checkpointFits(ports.log, checkpoint)) return { model, seq: checkpoint.seq };
   ports.logger.warn({ seq: checkpoint.seq }, "the read model is of another log; it is built again");
   await model.close();
-  for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
+  await removeModel(file);
   return { model: await open(file), seq: 0 };
 }
 
@@ -166,16 +190,18 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
   }
 
   function publish(feed: ChatFeed): void {
-    const large = feed.items.reduce((sum, item) => sum + item.text.length + 2_000, 0) + feed.rows.length * 600;
-    const message = large > MAX_FEED_CHARS ? { ...feed, items: [], rows: [], ask: true } : feed;
+    const bytes = Buffer.byteLength(JSON.stringify(feed));
+    const message = bytes > MAX_FEED_BYTES ? { ...feed, items: [], rows: [], ask: true } : feed;
     live.publish(liveSubjects.feedChat(feed.channel, feed.chat), message);
   }
 
-  // Feeds between our predecessor's last commit and now may never have been sent: readers must ask.
-  live.publish(liveSubjects.feedChats, { changed: [], started: true });
   const running = run();
   const failed = running.then(() => new Promise<never>(() => undefined));
-  failed.catch((error: unknown) => logger.error({ error: describeError(error) }, "the projection stopped"));
+  failed.catch(async (error: unknown) => {
+    logger.error({ error: describeError(error) }, "the projection stopped");
+    // Damage found at work: the next start builds the file again.
+    if (isDamage(error)) await removeModel(options.file);
+  });
   return {
     lag: () => lag,
     failed,

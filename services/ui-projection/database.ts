@@ -22,6 +22,24 @@ const TABLES = `
   CREATE INDEX IF NOT EXISTS events_chat ON events (channel, chat, seq);
 `;
 
+/**
+ * One statement writes rows, events and checkpoint: it is a transaction by itself, and one way to the library's thread and
+ * back rather than five. Temporary, so that the file holds tables only.
+ */
+const BATCH = `
+  CREATE TEMP VIEW batch AS SELECT NULL AS new_rows, NULL AS new_events, NULL AS seq, NULL AS created, NULL AS hash;
+  CREATE TEMP TRIGGER write_batch INSTEAD OF INSERT ON batch BEGIN
+    INSERT OR REPLACE INTO rows SELECT ${columns(7)} FROM json_each(NEW.new_rows);
+    INSERT OR REPLACE INTO events SELECT ${columns(5)} FROM json_each(NEW.new_events);
+    INSERT OR REPLACE INTO checkpoint VALUES (1, ${SHAPE}, NEW.seq, NEW.created, NEW.hash);
+  END;
+`;
+
+/** Rows written last, kept for the next batch: a turn changes its two rows four times. */
+const MAX_WARM_ROWS = 256;
+/** A larger row is read again; 256 of these are 8 MB at the most. */
+const MAX_WARM_CHARS = 16_384;
+
 export interface StoredEventRow extends EventRow {
   readonly channel: string | undefined;
   readonly chat: string | undefined;
@@ -50,9 +68,15 @@ function exec(database: sqlite3.Database, sql: string): Promise<void> {
   return new Promise((resolve, reject) => database.exec(sql, (error) => (error ? reject(error) : resolve())));
 }
 
-function run(database: sqlite3.Database, sql: string, parameters: readonly unknown[] = []): Promise<void> {
+function prepare(database: sqlite3.Database, sql: string): Promise<sqlite3.Statement> {
   return new Promise((resolve, reject) => {
-    database.run(sql, [...parameters], (error: Error | null) => (error ? reject(error) : resolve()));
+    const statement = database.prepare(sql, (error: Error | null) => (error ? reject(error) : resolve(statement)));
+  });
+}
+
+function runPrepared(statement: sqlite3.Statement, parameters: readonly unknown[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    statement.run([...parameters], (error: Error | null) => (error ? reject(error) : resolve()));
   });
 }
 
@@ -83,6 +107,9 @@ export async function openReadModel(path: string): Promise<ReadModel> {
   // The defaults keep 2 MB of pages a connection; the working set of a chat is far smaller.
   await exec(writer, "PRAGMA cache_size = -1024");
   await exec(reader, "PRAGMA cache_size = -1024");
+  await exec(writer, BATCH);
+  const insert = await prepare(writer, "INSERT INTO batch VALUES (?, ?, ?, ?, ?)");
+  const warm = new Map<string, Row>();
   let writing = Promise.resolve();
 
   async function commitNow(
@@ -90,32 +117,33 @@ export async function openReadModel(path: string): Promise<ReadModel> {
     events: readonly StoredEventRow[],
     checkpoint: Checkpoint,
   ): Promise<void> {
-    await run(writer, "BEGIN IMMEDIATE");
-    try {
-      if (rows.length > 0) {
-        const data = rows.map(({ key, kind, channel, chat, view }) => [
-          key,
-          kind,
-          channel,
-          chat,
-          "seq" in view ? view.seq : view.changedSeq,
-          view.changedSeq,
-          JSON.stringify(view),
-        ]);
-        await run(writer, `INSERT OR REPLACE INTO rows SELECT ${columns(7)} FROM json_each(?)`, [JSON.stringify(data)]);
-      }
-      if (events.length > 0) {
-        const data = events.map(({ channel, chat, ...row }) => [row.seq, channel, chat, row.turn, JSON.stringify(row)]);
-        await run(writer, `INSERT OR REPLACE INTO events SELECT ${columns(5)} FROM json_each(?)`, [
-          JSON.stringify(data),
-        ]);
-      }
-      const { seq, created, hash } = checkpoint;
-      await run(writer, "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?)", [SHAPE, seq, created, hash]);
-      await run(writer, "COMMIT");
-    } catch (error) {
-      await run(writer, "ROLLBACK").catch(() => undefined);
-      throw error;
+    const texts = rows.map(({ view }) => JSON.stringify(view));
+    const rowData = rows.map(({ key, kind, channel, chat, view }, index) => [
+      key,
+      kind,
+      channel,
+      chat,
+      "seq" in view ? view.seq : view.changedSeq,
+      view.changedSeq,
+      texts[index],
+    ]);
+    const eventData = events.map(({ channel, chat, ...row }) => [
+      row.seq,
+      channel,
+      chat,
+      row.turn,
+      JSON.stringify(row),
+    ]);
+    const { seq, created, hash } = checkpoint;
+    // A row that was not written must not be remembered.
+    for (const { key } of rows) warm.delete(key);
+    await runPrepared(insert, [JSON.stringify(rowData), JSON.stringify(eventData), seq, created, hash]);
+    for (const [index, row] of rows.entries()) {
+      if ((texts[index]?.length ?? 0) <= MAX_WARM_CHARS) warm.set(row.key, row);
+    }
+    for (const key of warm.keys()) {
+      if (warm.size <= MAX_WARM_ROWS) break;
+      warm.delete(key);
     }
   }
 
@@ -125,12 +153,21 @@ export async function openReadModel(path: string): Promise<ReadModel> {
       return row;
     },
     async rows(keys) {
+      const result = new Map<string, Row>();
+      const missing: string[] = [];
+      for (const key of keys) {
+        const row = warm.get(key);
+        if (row === undefined) missing.push(key);
+        else result.set(key, row);
+      }
+      if (missing.length === 0) return result;
       const found = await all<RawRow>(
         writer,
         "SELECT key, kind, channel, chat, view FROM rows WHERE key IN (SELECT value FROM json_each(?))",
-        [JSON.stringify(keys)],
+        [JSON.stringify(missing)],
       );
-      return new Map(found.map((row) => [row.key, { ...row, view: JSON.parse(row.view) as unknown } as Row]));
+      for (const row of found) result.set(row.key, { ...row, view: JSON.parse(row.view) as unknown } as Row);
+      return result;
     },
     commit(rows, events, checkpoint) {
       const done = writing.then(() => commitNow(rows, events, checkpoint));
@@ -155,6 +192,7 @@ export async function openReadModel(path: string): Promise<ReadModel> {
     },
     async close() {
       await writing;
+      await new Promise<void>((resolve) => insert.finalize(() => resolve()));
       for (const database of [reader, writer]) {
         await new Promise<void>((resolve, reject) => database.close((error) => (error ? reject(error) : resolve())));
       }

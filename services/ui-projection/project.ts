@@ -41,6 +41,22 @@ export interface Rows {
 }
 
 const MAX_TITLE_CHARS = 60;
+/** What a view shows of a step: it must fit a message of the broker with all its steps; the event holds the whole. */
+const MAX_STEP_CHARS = 2_000;
+/** Steps a view shows; the newest. */
+const MAX_STEPS = 100;
+
+/** What the model said before the end of a turn; a turn has few of these. */
+const MAX_TEXT_CHARS = 16_000;
+
+function shown(text: string, maxChars = MAX_STEP_CHARS): string {
+  return text.length > maxChars ? `${text.slice(0, maxChars)}… (cut here; the event holds the whole)` : text;
+}
+
+function shownArguments(args: Record<string, unknown>): Record<string, unknown> {
+  const text = JSON.stringify(args);
+  return text.length > MAX_STEP_CHARS ? { cut: shown(text) } : args;
+}
 
 export const chatKey = (channel: string, chat: string): string => `c:${channel}/${chat}`;
 export const messageKey = (channel: string, chat: string, message: string): string => `m:${channel}/${chat}/${message}`;
@@ -183,10 +199,13 @@ function revise(event: StoredEvent<"MessageEdited"> | StoredEvent<"MessageDelete
   const row = rows.get(key);
   if (row?.kind !== "item" || row.view.kind !== "message") {
     const key = earlyKey(place.channel, place.chat, message);
-    const view = { changedSeq: event.seq, text: deleted ? undefined : event.data.text, deleted };
+    const before = rows.get(key);
+    // Taken back stays taken back, whatever comes in which order.
+    const gone = deleted || (before?.kind === "early" && before.view.deleted);
+    const view = { changedSeq: event.seq, text: gone ? undefined : event.data.text, deleted: gone };
     return [{ key, kind: "early", ...place, view }];
   }
-  if (row.view.changedSeq >= event.seq) return [];
+  if (row.view.changedSeq >= event.seq || (row.view.deleted && !deleted)) return [];
   const view = deleted
     ? { ...row.view, text: "", deleted: true, changedSeq: event.seq }
     : { ...row.view, text: event.data.text, edited: true, changedSeq: event.seq };
@@ -254,13 +273,13 @@ function ended(view: TurnView, event: StoredEvent, state: TurnState, text: strin
 }
 
 function turnAfter(view: TurnView, event: StoredEvent): TurnView {
-  const add = (step: StepView): TurnView => ({ ...view, steps: [...view.steps, step] });
+  const add = (step: StepView): TurnView => ({ ...view, steps: [...view.steps, step].slice(-MAX_STEPS) });
   switch (event.type) {
     case "TurnClaimed":
       return { ...view, state: "running", epoch: event.data.epoch, model: event.data.model };
     case "ModelStepCompleted": {
       const { step, text, usage } = event.data;
-      const next = counted(text === "" ? view : add({ type: "text", step, text }), usage);
+      const next = counted(text === "" ? view : add({ type: "text", step, text: shown(text, MAX_TEXT_CHARS) }), usage);
       return { ...next, state: "running" };
     }
     case "ModelStepFailed": {
@@ -276,21 +295,27 @@ function turnAfter(view: TurnView, event: StoredEvent): TurnView {
     }
     case "ToolCalled": {
       const { step, callId, name, arguments: args } = event.data;
-      return { ...add({ type: "tool", step, callId, name, arguments: args, state: "running" }), state: "running" };
+      return {
+        ...add({ type: "tool", step, callId, name, arguments: shownArguments(args), state: "running" }),
+        state: "running",
+      };
     }
     case "ToolCompleted": {
       const { callId, outcome, result, durationMs } = event.data;
       const steps = view.steps.map((step) =>
-        step.type === "tool" && step.callId === callId ? { ...step, state: outcome, result, durationMs } : step,
+        step.type === "tool" && step.callId === callId
+          ? { ...step, state: outcome, result: shown(result), durationMs }
+          : step,
       );
       return { ...view, steps };
     }
     case "TurnParked":
-      return { ...view, state: "waiting" };
+      // A turn that waits for its provider goes on by itself; only an approval waits for a person.
+      return { ...view, state: event.data.waitingFor === "approval" ? "waiting" : "retrying" };
     case "TurnResumed":
       return { ...view, state: "queued" };
     case "SendRequested":
-      return add({ type: "said", text: event.data.text });
+      return add({ type: "said", text: shown(event.data.text, MAX_TEXT_CHARS) });
     case "TurnCompleted":
       return counted(ended(view, event, "completed", event.data.text), event.data.lastStep.usage);
     case "TurnFailed":

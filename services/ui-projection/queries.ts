@@ -4,8 +4,8 @@ import type { ChatView, EventRow, ItemView } from "../../schemas/views.ts";
 import type { Log } from "../../bus/log.ts";
 import type { ReadModel } from "./database.ts";
 
-/** One answer must fit a message of the broker: the items of a page with long texts are cut to this many characters. */
-const MAX_ANSWER_CHARS = 600_000;
+/** One answer must fit a message of the broker: the items of a page with long texts are cut to this size. */
+const MAX_ANSWER_BYTES = 600_000;
 const MAX_LIMIT = 200;
 /** Rows of a page that comes back after a while; beyond it the newest window is sent. */
 const MAX_LATER_EVENTS = 1_000;
@@ -44,14 +44,16 @@ function place(data: unknown): { channel: string; chat: string; after: number; b
   };
 }
 
-/** Newest first until the answer is full. */
+/** Newest first until the answer is full; a single view above the limit goes without its steps. */
 function fitting<T>(texts: readonly { view: string }[]): { values: T[]; cut: boolean } {
   const values: T[] = [];
-  let chars = 0;
+  let bytes = 0;
   for (const { view } of texts) {
-    chars += view.length;
-    if (chars > MAX_ANSWER_CHARS && values.length > 0) return { values, cut: true };
-    values.push(JSON.parse(view) as T);
+    const size = Buffer.byteLength(view);
+    bytes += size;
+    if (bytes > MAX_ANSWER_BYTES && values.length > 0) return { values, cut: true };
+    const value = JSON.parse(view) as T & { steps?: unknown[] };
+    values.push(size > MAX_ANSWER_BYTES && Array.isArray(value.steps) ? { ...value, steps: [] } : value);
   }
   return { values, cut: false };
 }

@@ -70,9 +70,11 @@ async function bareRound(bare: BarePipeline, options: ThroughputOptions, round: 
 
 /** The projection writes on after the last answer was seen; the next round must not pay for it. */
 async function settled(product: Product): Promise<void> {
-  for (let before = -1; ;) {
+  const limitMs = performance.now() + 5_000;
+  let before = -1;
+  for (;;) {
     const now = cpuMsOf(product.pids.values());
-    if (now - before <= 20) return;
+    if (now - before <= 20 || performance.now() > limitMs) return;
     before = now;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }

@@ -95,14 +95,17 @@ export async function waitForState(page: Page, state: string): Promise<void> {
   );
 }
 
-/** Waits until the newest turn's text holds `part`. */
-export async function waitForText(page: Page, part: string): Promise<void> {
+/** Waits until the newest turn's text holds `part` and this runner or a later one writes it. */
+export async function waitForText(page: Page, part: string, epoch = 1): Promise<void> {
+  // By frame: a locator's own waiting looks twice a second only.
   await page.waitForFunction(
-    (wanted) => {
+    ({ wanted, from }) => {
       const texts = document.querySelectorAll('[data-testid="turn-text"]');
-      return texts[texts.length - 1]?.textContent.includes(wanted) === true;
+      const text = texts[texts.length - 1];
+      const holder = Number(text?.closest("[data-epoch]")?.getAttribute("data-epoch"));
+      return text?.textContent.includes(wanted) === true && holder >= from;
     },
-    part,
+    { wanted: part, from: epoch },
     { polling: "raf" },
   );
 }

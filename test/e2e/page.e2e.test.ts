@@ -173,10 +173,17 @@ test("dark follows the system and can be chosen", async () => {
       if (probe === null) throw new Error("no canvas");
       const main = document.querySelector("main") ?? document.body;
       const clear = "rgba(0, 0, 0, 0)";
-      const colours = [main, document.body, document.documentElement].map((one) => getComputedStyle(one).backgroundColor);
+      const colours = [main, document.body, document.documentElement].map(
+        (one) => getComputedStyle(one).backgroundColor,
+      );
       probe.fillStyle = colours.find((colour) => colour !== clear) ?? "white";
       probe.fillRect(0, 0, 1, 1);
-      return probe.getImageData(0, 0, 1, 1).data.slice(0, 3).reduce((sum, part) => sum + part, 0) / 3;
+      return (
+        probe
+          .getImageData(0, 0, 1, 1)
+          .data.slice(0, 3)
+          .reduce((sum, part) => sum + part, 0) / 3
+      );
     });
   await page.emulateMedia({ colorScheme: "light" });
   const light = await lightness();
@@ -213,6 +220,8 @@ test("the browser had nothing to complain of", async () => {
     script.textContent = "document.title = 'ran'";
     document.head.append(script);
   });
-  await until("the violation", () => Promise.resolve(desk.problems.some((problem) => problem.startsWith("CSP: script"))));
+  await until("the violation", () =>
+    Promise.resolve(desk.problems.some((problem) => problem.startsWith("CSP: script"))),
+  );
   assert.notEqual(await desk.page.title(), "ran");
 });

@@ -43,7 +43,7 @@ void describe("the supervisor's guards", () => {
     async (context) => {
       const home = temporaryHome();
       try {
-        execFileSync("mount", ["-t", "tmpfs", "-o", "size=128m", "tmpfs", home], { stdio: "pipe" });
+        execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=128m", "tmpfs", home], { stdio: "pipe" });
       } catch {
         context.skip("this machine does not let us mount");
         return;
@@ -72,7 +72,7 @@ void describe("the supervisor's guards", () => {
         one.child.kill("SIGTERM");
         await one.exited;
       } finally {
-        execFileSync("umount", ["-l", home]);
+        execFileSync("/bin/umount", ["-l", home]);
       }
     },
   );

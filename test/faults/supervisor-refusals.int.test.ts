@@ -93,7 +93,7 @@ void describe("taffrail up", () => {
   void it("says that the disk is full", { skip: !root && "needs root to mount a small disk" }, async (context) => {
     const folder = temporaryHome();
     try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], { stdio: "pipe" });
+      execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], { stdio: "pipe" });
     } catch {
       context.skip("this machine does not let us mount");
       return;
@@ -104,7 +104,7 @@ void describe("taffrail up", () => {
       assert.match(text, /DISK_FULL: the disk of .* has \d+ MiB free; 64 MiB are needed to start/);
       assert.ok(!existsSync(join(folder, "keys")));
     } finally {
-      execFileSync("umount", [folder]);
+      execFileSync("/bin/umount", [folder]);
     }
   });
 

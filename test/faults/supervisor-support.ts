@@ -69,8 +69,13 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+const folders: string[] = [];
+
+/** A folder that endAll removes. */
 export function temporaryHome(): string {
-  return mkdtempSync(join(tmpdir(), "taffrail-home-"));
+  const folder = mkdtempSync(join(tmpdir(), "taffrail-home-"));
+  folders.push(folder);
+  return folder;
 }
 
 export interface StartOptions {
@@ -151,6 +156,7 @@ export function starter(): { start(options: StartOptions): Promise<Running>; end
         rmSync(home, { recursive: true, force: true });
         rmSync(journal, { force: true });
       }
+      for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -9,8 +9,7 @@ import { openAiFormat } from "../support/model-servers/index.ts";
 
 /** What goes wrong with one request: a status, a fault in the stream, or silence. */
 export type Trouble =
-  | { kind: "status"; status: number; headers?: Record<string, string> }
-  | { kind: "garbage" | "broken" | "hang" };
+  { kind: "status"; status: number; headers?: Record<string, string> } | { kind: "garbage" | "broken" | "hang" };
 
 export interface ToldModel {
   /** For TAFFRAIL_MODEL_BASE_URL. */

@@ -29,7 +29,7 @@ export interface Facts {
   /** By `<channel>/<chat>/<message>`. */
   readonly messages: Map<string, MessageFacts>;
   /** By event id. */
-  readonly commands: Map<string, { readonly event: StoredEvent; answers: number }>;
+  readonly commands: Map<string, { readonly event: StoredEvent; done: number; refused: number }>;
   readonly tasks: Map<string, { readonly scheduled: StoredEvent<"TaskScheduled">; fired: number; cancelled: number }>;
   readonly fires: StoredEvent<"TaskFired">[];
 }
@@ -61,9 +61,10 @@ export function learn(facts: Facts, entry: LogEntry): void {
   facts.lastSeq = entry.seq;
   if (entry.type === "unreadable") return;
   const answered = facts.commands.get(entry.causationId ?? "");
-  const answers = ["CommandRefused", "CancelRequested", "ChatModelSelected", "TaskScheduled", "TaskCancelled"];
+  const answers = ["CancelRequested", "ChatModelSelected", "TaskScheduled", "TaskCancelled"];
   const retried = entry.type === "TurnRequested" && entry.data.retryOf !== undefined;
-  if (answered !== undefined && (answers.includes(entry.type) || retried)) answered.answers++;
+  if (answered !== undefined && (answers.includes(entry.type) || retried)) answered.done++;
+  if (answered !== undefined && entry.type === "CommandRefused") answered.refused++;
   switch (entry.type) {
     case "MessageReceived":
       messageOf(facts, entry.data).receivedSeq = entry.seq;
@@ -79,7 +80,7 @@ export function learn(facts: Facts, entry: LogEntry): void {
     case "SelectChatModel":
     case "ScheduleTask":
     case "CancelTask":
-      facts.commands.set(entry.id, { event: entry, answers: 0 });
+      facts.commands.set(entry.id, { event: entry, done: 0, refused: 0 });
       return;
     case "TaskScheduled":
       facts.tasks.set(entry.data.task, { scheduled: entry, fired: 0, cancelled: 0 });
@@ -128,8 +129,8 @@ export function openMatters(facts: Facts): string[] {
   }
   for (const [key, { receivedSeq, deletedSeq }] of facts.messages)
     if (receivedSeq > 0 && deletedSeq === 0 && !named.has(key)) open.push(`message ${key} (seq ${receivedSeq}) waits`);
-  for (const { event, answers } of facts.commands.values())
-    if (answers === 0) open.push(`${event.type} (seq ${event.seq}) is not answered`);
+  for (const { event, done, refused } of facts.commands.values())
+    if (done + refused === 0) open.push(`${event.type} (seq ${event.seq}) is not answered`);
   for (const [task, { fired, cancelled }] of facts.tasks)
     if (fired + cancelled === 0) open.push(`task ${task} neither fired nor was cancelled`);
   for (const fire of facts.fires) if (!triggers.has(fire.id)) open.push(`the fire at seq ${fire.seq} has no turn`);

@@ -17,6 +17,8 @@ export interface Gate {
   readonly dead: boolean;
   readonly frozen: boolean;
   freeze(): void;
+  /** Its readers of the log bring nothing for `ms`, as after a session that had to be opened again; all else works. */
+  deafen(ms: number): void;
   thaw(): void;
   kill(): void;
   /** Kills the process when it has touched its ports `count` more times. */
@@ -37,12 +39,17 @@ export function createGate(parts: GateParts): Gate {
   let dead = false;
   let frozen = false;
   let fuse: number | undefined;
+  let deafUntilMs = 0;
   let held: (() => void)[] = [];
+
+  /** A combined signal that is listened to is never collected: what a dead process listened to must be let go. */
+  const listening = new Set<() => void>();
 
   const kill = (): void => {
     if (dead) return;
     dead = true;
     held = [];
+    for (const forget of listening) forget();
     clock.kill();
     log.kill();
     live.kill();
@@ -84,6 +91,7 @@ export function createGate(parts: GateParts): Gate {
     queueFloor: (queue) => through(log.queueFloor(queue)),
     async *read(options: ReadOptions) {
       for await (const batch of log.read(options)) {
+        while (deafUntilMs > clock.nowMs()) await clock.sleep(deafUntilMs - clock.nowMs());
         await pass();
         yield batch;
       }
@@ -108,13 +116,23 @@ export function createGate(parts: GateParts): Gate {
     },
     subscribe: (subject, handler) => live.subscribe(subject, (data, from) => call(() => handler(data, from))),
     request: (subject, data, timeoutMs) => through(live.request(subject, data, timeoutMs)),
-    serve: (subject, handler, queue) => live.serve(subject, async (data) => through(pass().then(() => handler(data))), queue),
+    serve: (subject, handler, queue) =>
+      live.serve(subject, async (data) => through(pass().then(() => handler(data))), queue),
   };
   const gatedClock: Clock = {
     nowMs: () => clock.nowMs(),
     sleep(ms, signal) {
       boundary();
-      return through(clock.sleep(ms, signal));
+      if (signal === undefined || signal.aborted) return through(clock.sleep(ms, signal));
+      const own = new AbortController();
+      const abort = (): void => own.abort();
+      const forget = (): void => {
+        signal.removeEventListener("abort", abort);
+        listening.delete(forget);
+      };
+      signal.addEventListener("abort", abort);
+      listening.add(forget);
+      return through(clock.sleep(ms, own.signal).finally(forget));
     },
   };
 
@@ -129,6 +147,7 @@ export function createGate(parts: GateParts): Gate {
       return frozen;
     },
     freeze: () => (frozen = true),
+    deafen: (ms) => (deafUntilMs = clock.nowMs() + ms),
     thaw() {
       frozen = false;
       const waiting = held;

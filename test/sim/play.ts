@@ -24,12 +24,19 @@ for (let seed = Number(from); seed <= last; seed++) {
     if (told.includes("log")) process.stdout.write(`${describeLog(result.facts.entries).join("\n")}\n`);
     if (result.violations.length === 0) continue;
     failures++;
-    process.stdout.write(`seed ${seed}:\n${result.violations.map((one) => `  ${one}`).slice(0, 12).join("\n")}\n`);
+    process.stdout.write(
+      `seed ${seed}:\n${result.violations
+        .map((one) => `  ${one}`)
+        .slice(0, 12)
+        .join("\n")}\n`,
+    );
   } catch (error) {
     failures++;
     process.stdout.write(`seed ${seed}: ${String((error as Error).stack)}\n`);
   }
 }
 const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-process.stdout.write(`${failures} of ${last - Number(from) + 1} seeds failed; ${events} events, ${deaths} deaths, ${seconds} s\n`);
+process.stdout.write(
+  `${failures} of ${last - Number(from) + 1} seeds failed; ${events} events, ${deaths} deaths, ${seconds} s\n`,
+);
 process.exitCode = failures === 0 ? 0 : 1;

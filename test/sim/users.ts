@@ -23,6 +23,8 @@ export interface UserParts {
 
 export interface User {
   readonly done: Promise<void>;
+  /** Some messages in a row. */
+  sayMore(): Promise<void>;
   /** Subjects the channel confirmed: they must be in the log. */
   readonly confirmed: string[];
 }
@@ -121,7 +123,13 @@ export function startUser(chat: string, parts: UserParts): User {
       () => {
         const turn = random.chance(0.5) ? turns().at(-1) : undefined;
         return order("CancelTurn", (command) =>
-          event("CancelTurn", command, { command, by, channel: CHANNEL, chat, ...(turn === undefined ? {} : { turn }) }),
+          event("CancelTurn", command, {
+            command,
+            by,
+            channel: CHANNEL,
+            chat,
+            ...(turn === undefined ? {} : { turn }),
+          }),
         );
       },
     ],
@@ -130,14 +138,22 @@ export function startUser(chat: string, parts: UserParts): User {
       async () => {
         const turn = turns().at(-1);
         if (turn === undefined) return;
-        await order("RetryTurn", (command) => event("RetryTurn", command, { command, by, channel: CHANNEL, chat, turn }));
+        await order("RetryTurn", (command) =>
+          event("RetryTurn", command, { command, by, channel: CHANNEL, chat, turn }),
+        );
       },
     ],
     [
       1,
       () =>
         order("SelectChatModel", (command) =>
-          event("SelectChatModel", command, { command, by, channel: CHANNEL, chat, model: random.pick(["demo:c", "demo:d"]) }),
+          event("SelectChatModel", command, {
+            command,
+            by,
+            channel: CHANNEL,
+            chat,
+            model: random.pick(["demo:c", "demo:d"]),
+          }),
         ),
     ],
     [
@@ -174,5 +190,8 @@ export function startUser(chat: string, parts: UserParts): User {
       await act();
     }
   }
-  return { done: live(), confirmed };
+  async function sayMore(): Promise<void> {
+    for (let index = 0; index < 2; index++) await say(next());
+  }
+  return { done: live(), sayMore, confirmed };
 }

@@ -6,7 +6,13 @@ import { createHash } from "node:crypto";
 import { checkpointAt, checkpointFits, type Checkpoint } from "../../bus/checkpoint.ts";
 import type { Clock } from "../../bus/ports.ts";
 import type { SnapshotStore } from "../../bus/snapshot.ts";
-import { cancelled, ModelError, type Model, type ModelErrorCode } from "../../services/agent-runner/model/port.ts";
+import {
+  cancelled,
+  ModelError,
+  type Model,
+  type ModelErrorCode,
+  type ModelResult,
+} from "../../services/agent-runner/model/port.ts";
 import type { Tool, ToolEffect } from "../../services/agent-runner/tools/tool.ts";
 import type { ReadModel } from "../../services/ui-projection/database.ts";
 import type { Row } from "../../services/ui-projection/project.ts";
@@ -17,6 +23,8 @@ import type { Gate } from "./gate.ts";
 const FAILURES: readonly ModelErrorCode[] = [
   "MODEL_UNREACHABLE",
   "MODEL_AUTH",
+  "MODEL_RATE_LIMITED",
+  "MODEL_RATE_LIMITED",
   "MODEL_RATE_LIMITED",
   "MODEL_SERVER_ERROR",
   "MODEL_BAD_REQUEST",
@@ -53,7 +61,8 @@ export function createWorld(): World {
 /** A model as seen from one process. Its answer names every message it was shown: `#<message id>`. */
 export function fakeModel(world: World, random: SeededRandom, gate: Gate, process: string): Model {
   return {
-    async run(request, { onText, signal }) {
+    async run(request, stream) {
+      const { signal } = stream;
       const open = world.openModelCalls.get(process) ?? { now: 0, most: 0 };
       world.openModelCalls.set(process, open);
       open.now++;
@@ -64,7 +73,7 @@ export function fakeModel(world: World, random: SeededRandom, gate: Gate, proces
         open.now--;
       }
 
-      async function answer(): ReturnType<Model["run"]> {
+      async function answer(): Promise<ModelResult> {
         const lastUser = request.messages.findLastIndex((message) => message.role === "user");
         const asked = request.messages[lastUser]?.text ?? "";
         const wanted = Number(/tools=(\d)/.exec(asked)?.[1] ?? 0);
@@ -81,7 +90,7 @@ export function fakeModel(world: World, random: SeededRandom, gate: Gate, proces
         await pause(random.fraction() * slowMs);
         for (const [index, word] of words.entries()) {
           if (breaks !== undefined && index / words.length > breaks) break;
-          onText(word);
+          stream.onText(word);
           await pause(random.fraction() * slowMs);
         }
         if (breaks !== undefined) throw failure();

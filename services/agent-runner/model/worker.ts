@@ -48,18 +48,32 @@ export async function runModelTask({ request, endpoint, port }: ModelTask): Prom
   }
 }
 
-/** Joins what arrives in one tick: a crossing between threads costs more than the words in it. */
+/**
+ * Each crossing between threads, processes and sockets costs more than the words in it, and nobody reads faster than a
+ * display shows: shorter than one frame, longer than a fast model's pause between two words.
+ */
+const JOIN_MS = 12;
+
+/** The first piece leaves at once; later ones are joined. */
 function textBatches(send: (text: string) => void): { add(piece: string): void; flush(): void } {
   let waiting = "";
+  let timer: NodeJS.Timeout | undefined;
+  let sentMs = Number.NEGATIVE_INFINITY;
   const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
     if (waiting === "") return;
     send(waiting);
     waiting = "";
+    sentMs = performance.now();
   };
   return {
     add(piece) {
-      if (waiting === "") setImmediate(flush);
       waiting += piece;
+      if (timer !== undefined || piece === "") return;
+      const waitMs = sentMs + JOIN_MS - performance.now();
+      if (waitMs <= 0) flush();
+      else timer = setTimeout(flush, waitMs);
     },
     flush,
   };
