@@ -339,21 +339,23 @@ test("a socket of a foreign origin or without a session is refused before it ope
   own.socket.close();
 });
 
-test("a turn of one step makes at most four appends, at most three of them before its first token", async () => {
+/** The appends of one turn in their order, refused ones too, and how many of them came before its first token. */
+async function appendsOf(chat: string, text: string): Promise<{ types: string[]; beforeToken: number }> {
   const from = spy.attempts.length;
-  const id = randomUUID();
-  await taken(post("counted", id, "hello"));
-  await spy.event("TurnCompleted", { chat: "counted" });
-  // Its answer is in the log; what another process would append because of it comes within the next turn of another chat.
-  await taken(post("behind", id, "hello"));
-  await spy.event("TurnCompleted", { chat: "behind" });
-  const own = spy.attempts.slice(from).filter((attempt) => attempt.data["chat"] === "counted" || isToken(attempt));
-  const firstToken = own.findIndex(isToken);
-  const types = own.filter((attempt) => !isToken(attempt)).map((attempt) => attempt.type);
-  assert.deepEqual(types, ["MessageReceived", "TurnRequested", "TurnClaimed", "TurnCompleted"]);
-  assert.ok(firstToken >= 0 && firstToken <= 3, `${firstToken} appends before the first token`);
-});
-
-function isToken(attempt: { subject: string }): boolean {
-  return attempt.subject.startsWith("live.web.counted.");
+  await taken(post(chat, randomUUID(), text));
+  await spy.event("TurnCompleted", { chat });
+  // What another process would append because of it has come by the end of a turn that began after it.
+  await taken(post(`${chat}-behind`, randomUUID(), "hello"));
+  await spy.event("TurnCompleted", { chat: `${chat}-behind` });
+  const isToken = ({ subject }: { subject: string }): boolean => subject.startsWith(`live.web.${chat}.`);
+  const own = spy.attempts.slice(from).filter((attempt) => attempt.data["chat"] === chat || isToken(attempt));
+  return { types: own.filter((one) => !isToken(one)).map(({ type }) => type), beforeToken: own.findIndex(isToken) };
 }
+
+test("a turn of one step makes at most four appends, at most three of them before its first token", async () => {
+  const one = await appendsOf("counted", "hello");
+  assert.deepEqual(one.types, ["MessageReceived", "TurnRequested", "TurnClaimed", "TurnCompleted"]);
+  assert.ok(one.beforeToken >= 0 && one.beforeToken <= 3, `${one.beforeToken} appends before the first token`);
+  // The control: a turn with a tool makes more, and they are counted.
+  assert.ok((await appendsOf("tooled", "echo hi")).types.length > 4);
+});

@@ -4,7 +4,7 @@ import { go, route } from "../shell/navigation.ts";
 import { depths } from "../state/event-rows.ts";
 import { writeRoute } from "../state/route.ts";
 import { chats, eventRows } from "../state/page-state.ts";
-import { followEvents, loadOlderEvents } from "../state/store.ts";
+import { loadOlderEvents } from "../state/store.ts";
 import { EventCells } from "./event-line.tsx";
 import { useVirtualRows } from "./virtual-rows.ts";
 
