@@ -80,7 +80,7 @@ export interface SocketParts {
   readonly live: Live;
   readonly version: string;
   /** Calls the listener when the broker is back after a loss; returns what forgets it. */
-  onReconnect(listener: () => void): () => void;
+  readonly onReconnect: (listener: () => void) => () => void;
 }
 
 export function createSockets({ live, version, onReconnect }: SocketParts): Sockets {

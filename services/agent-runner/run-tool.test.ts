@@ -6,8 +6,8 @@ import type { Tool } from "./tools/tool.ts";
 
 const CALL = { callId: "s0c0", name: "look", arguments: { a: 1 } };
 
-function tool(run: Tool["run"]): Tool {
-  return { spec: { name: "look", description: "", parameters: {} }, effect: "pure", run };
+function tool(work: Tool["run"]): Tool {
+  return { spec: { name: "look", description: "", parameters: {} }, effect: "pure", run: work };
 }
 
 function run(one: Tool | undefined, more: Partial<ToolRunContext> = {}, clock = newClock()): Promise<ToolSettlement> {
@@ -30,6 +30,10 @@ function newClock(): VirtualClock {
 test("a result, an error and a tool that is not there are all told to the model", async () => {
   assert.deepEqual(await run(tool(() => Promise.resolve("seen"))), { outcome: "ok", result: "seen" });
   assert.deepEqual(await run(tool(() => Promise.reject(new Error("no")))), { outcome: "error", result: "no" });
+  const throwing = tool(() => {
+    throw new Error("at once");
+  });
+  assert.deepEqual(await run(throwing), { outcome: "error", result: "at once" });
   assert.equal((await run(undefined)).result, 'There is no tool "look".');
 });
 

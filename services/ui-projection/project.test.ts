@@ -151,13 +151,14 @@ void describe("a turn", () => {
     assert.equal(turn(play([...RUNNING, stopped(4, "t", ["m1"], "half")])).text, "half");
   });
 
-  void test("shows a failed attempt as retrying until the model speaks again, and a park as waiting", () => {
+  void test("shows a failed attempt as retrying until the model speaks again, and as waiting only what waits for a person", () => {
     const failing = [...RUNNING, stepFailed(4, "t", 1)];
     assert.equal(turn(play(failing)).state, "retrying");
     assert.equal(turn(play([...failing, stepDone(5, "t", 0, ["echo"])])).state, "running");
-    const waiting = [...failing, parked(5, "t", "2026-01-01T00:01:00.000Z")];
-    assert.equal(turn(play(waiting)).state, "waiting");
-    assert.equal(turn(play([...waiting, resumed(6, "t")])).state, "queued");
+    const timed = [...failing, parked(5, "t", "2026-01-01T00:01:00.000Z")];
+    assert.equal(turn(play(timed)).state, "retrying", "it goes on by itself");
+    assert.equal(turn(play([...timed, resumed(6, "t")])).state, "queued");
+    assert.equal(turn(play([...RUNNING, parked(4, "t")])).state, "waiting", "a person is asked");
   });
 
   void test("shows its steps in order, tools with their state and result", () => {

@@ -1,5 +1,5 @@
 /** What the kernel says of processes: memory as it is shared out (PSS) and time on the CPU. */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 /** Clock ticks a second of /proc/<pid>/stat; fixed by the kernel's interface to programs. */
 const TICKS_PER_SECOND = 100;
@@ -33,14 +33,4 @@ export function machineBusyMs(): number {
     .slice(1)
     .map(Number);
   return ((user + nice + system + irq + softIrq + steal) * 1000) / TICKS_PER_SECOND;
-}
-
-/** Children of a process, direct ones only. */
-export function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8")
-      .split(" ")
-      .filter((text) => text !== "")
-      .map(Number),
-  );
 }

@@ -40,7 +40,7 @@ export async function openVisit(browser: Browser, options: BrowserContextOptions
   await page.exposeFunction("tellViolation", (what: string) => problems.push(what));
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
-      const tell = (window as unknown as { tellViolation(what: string): void }).tellViolation;
+      const tell = (window as unknown as { tellViolation: (what: string) => void }).tellViolation;
       tell(`CSP: ${event.violatedDirective} ${event.blockedURI}`);
     });
   });

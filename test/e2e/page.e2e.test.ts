@@ -50,10 +50,10 @@ async function logOf(chat: string): Promise<StoredEvent[]> {
     .map((line) => JSON.parse(line) as StoredEvent);
 }
 
-async function newest<T extends StoredEvent["type"]>(chat: string, type: T): Promise<StoredEvent<T & never>["data"]> {
+async function newest<T extends StoredEvent["type"]>(chat: string, type: T): Promise<StoredEvent<T>["data"]> {
   const found = (await logOf(chat)).findLast((event) => event.type === type);
   assert.ok(found, `${type} is in the log`);
-  return found.data as StoredEvent<T & never>["data"];
+  return found.data as StoredEvent<T>["data"];
 }
 
 async function answerInLog(chat: string): Promise<string> {

@@ -9,16 +9,7 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
-import {
-  enterChat,
-  lastText,
-  openBrowser,
-  openVisit,
-  waitForState,
-  waitForText,
-  write,
-  type Visit,
-} from "../e2e/browser.ts";
+import { enterChat, lastText, openBrowser, openVisit, waitForText, write, type Visit } from "../e2e/browser.ts";
 import { startSystem, until, type System } from "../support/system.ts";
 import { TORN_CALL_ID, writeTornCall } from "./dead-runner.ts";
 import { answerTo, assertOrder, isEnd } from "./one-answer.ts";

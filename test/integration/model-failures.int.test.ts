@@ -277,6 +277,8 @@ test("poison on a channel's lane becomes a visible dead letter, and everybody go
     seqs.push(ack.json<{ seq: number }>().seq);
   }
   await nc.close();
+  // What only a process of the core could send: the runners' own queue.
+  const wake = (await spy.nc.request("log.turn.web.nochat.noturn.wake", "{")).json<{ seq: number }>().seq;
 
   const letters = await until("the dead letters", async () => {
     const { stdout } = await system.cli("log", "show", "--type", "DeadLettered", "--json");
@@ -286,7 +288,7 @@ test("poison on a channel's lane becomes a visible dead letter, and everybody go
     const of = (process: string): number[] =>
       all.filter(({ data }) => data.process === process).map(({ data }) => data.seq);
     const complete = ["router", "ui-projection"].every((process) => seqs.every((seq) => of(process).includes(seq)));
-    return complete && of("scheduler").length > 0 ? all : undefined;
+    return complete && of("scheduler").length > 0 && of("agent-runner").includes(wake) ? all : undefined;
   });
   const named = new Set(letters.map(({ data }) => `${data.process} ${data.seq}`));
   assert.equal(named.size, letters.length, "one letter per process and event");

@@ -88,7 +88,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     if (options.talk) process.stdout.write(`${new Date(clock.nowMs()).toISOString().slice(14, 23)} ${what}\n`);
   };
   let deaths = 0;
-  let storming = true;
+  const weather = { storming: true };
 
   log.faults.skewServerClock(shape.pick([0, 0, -2_000, 3_000]));
   world.failureRate = shape.pick([0, 0.15, 0.4]);
@@ -149,7 +149,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
       incarnation: 0,
       start(ports, gate) {
         // Sometimes it is started on an older checkpoint: delivered twice must be harmless.
-        if (storming && fate.chance(0.3)) readModelDisk.checkpoints.splice(fate.below(20) + 1);
+        if (weather.storming && fate.chance(0.3)) readModelDisk.checkpoints.splice(fate.below(20) + 1);
         const model = memoryReadModel(readModelDisk, () => gate.touch());
         const given = sabotage.readModel?.(model) ?? model;
         return startUiProjection(ports, { file: "", open: () => Promise.resolve(given) });
@@ -214,9 +214,9 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   }
   async function storm(): Promise<void> {
     const calamities: Promise<void>[] = [];
-    while (storming) {
+    while (weather.storming) {
       await clock.sleep(fate.fraction() * 2 * pauseMs);
-      if (!storming) break;
+      if (!weather.storming) break;
       const slot = fate.pick(slots);
       const drawn = fate.fraction();
       if (drawn < 0.5) slot.gate?.killAfter(1 + fate.below(fate.chance(0.5) ? 8 : 60));
@@ -268,7 +268,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const fates = storm();
   await clock.settle(Promise.all(users.map((user) => user.done)));
   await clock.run(clock.nowMs() + shape.fraction() * 5_000);
-  storming = false;
+  weather.storming = false;
   await clock.settle(fates);
   log.faults.setRates({ lostAppend: 0, lostAppendAck: 0, lateAppend: 0, lostQueueAck: 0, returningAck: 0 });
   live.faults.setDropRate(0);

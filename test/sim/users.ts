@@ -39,10 +39,10 @@ export function startUser(chat: string, parts: UserParts): User {
   let count = 0;
 
   /** As the channel does: once in the log however often it is tried. */
-  async function create(lane: Lane, event: NewEvent): Promise<void> {
+  async function create(lane: Lane, made: NewEvent): Promise<void> {
     for (;;) {
       try {
-        await log.append(lane, 0, event);
+        await log.append(lane, 0, made);
         break;
       } catch (error) {
         if (hasCode(error, "BUS_APPEND_CONFLICT")) break;

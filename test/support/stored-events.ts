@@ -9,26 +9,35 @@ export const OWNER = { id: "owner", owner: true };
 export const BY = { id: "owner", channel: "web" };
 const HERE = { channel: "web", chat: "c" };
 
+/** What places an event, of those that have it. `message` is an object in Steered. */
+interface Placing {
+  channel?: string;
+  chat?: string;
+  turn?: string;
+  message?: unknown;
+  revision?: string;
+  command?: string;
+  group?: string;
+  task?: string;
+  epoch?: number;
+}
+
 /** Where an event of `type` stands. */
-function subjectOf(type: MessageType, data: Record<string, unknown>): string {
-  const channel = String(data["channel"] ?? "web");
-  const chat = String(data["chat"] ?? "c");
-  const turn: TurnKey = { channel, chatToken: encodeToken(`token-${chat}`), turn: String(data["turn"] ?? "t") };
-  if (type === "MessageReceived") return lanes.message(channel, chat, String(data["message"])).subject;
-  if (type === "MessageEdited")
-    return lanes.edit(channel, chat, String(data["message"]), String(data["revision"])).subject;
-  if (type === "MessageDeleted")
-    return lanes.deletion(channel, chat, String(data["message"]), String(data["revision"])).subject;
+function subjectOf(type: MessageType, data: Placing): string {
+  const { channel = "web", chat = "c", revision = "", command, group = "", task, epoch } = data;
+  const turn: TurnKey = { channel, chatToken: encodeToken(`token-${chat}`), turn: data.turn ?? "t" };
+  const message = typeof data.message === "string" ? data.message : "";
+  if (type === "MessageReceived") return lanes.message(channel, chat, message).subject;
+  if (type === "MessageEdited") return lanes.edit(channel, chat, message, revision).subject;
+  if (type === "MessageDeleted") return lanes.deletion(channel, chat, message, revision).subject;
   if (type === "TurnRequested" || type === "TurnResumed") return lanes.turnRequest(turn).subject;
   if (type === "Steered" || type === "CancelRequested") return lanes.signal(turn).subject;
   if (type === "TurnCompleted" || type === "TurnFailed" || type === "TurnCancelled")
     return lanes.end(turn, "web").subject;
-  if (data["command"] !== undefined && type !== "CommandRefused")
-    return lanes.command("web", String(data["command"])).subject;
-  if (data["task"] !== undefined) return lanes.task(String(data["group"]), String(data["task"])).subject;
+  if (command !== undefined && type !== "CommandRefused") return lanes.command("web", command).subject;
+  if (task !== undefined) return lanes.task(group, task).subject;
   if (type === "ChatModelSelected" || type === "CommandRefused") return lanes.chat(channel, chat).subject;
-  if (data["epoch"] !== undefined) return lanes.step(turn).subject;
-  return lanes.process("test").subject;
+  return epoch === undefined ? lanes.process("test").subject : lanes.step(turn).subject;
 }
 
 /** An event of `type` at `seq`. @throws when its data does not fit its schema. */
@@ -41,7 +50,7 @@ export function stored<T extends MessageType>(
   const event = makeEvent(type, deriveId(type, seq), { source: "test", nowMs: NOW_MS }, data);
   const problem = schemaProblem(type, event.version, data);
   if (problem !== undefined) throw new Error(`${type}: ${problem}`);
-  const subject = subjectOf(type, data as unknown as Record<string, unknown>);
+  const subject = subjectOf(type, data as Placing);
   return { ...event, seq, subject, storedAtMs: NOW_MS + seq, ...more } as unknown as StoredEvent<T>;
 }
 

@@ -17,12 +17,7 @@ function memoryNotes(): Notes {
 }
 
 /** Async, because a tool may also throw. */
-async function call(
-  notes: Notes,
-  name: string,
-  args: Record<string, unknown>,
-  callKey = "turn s0c0",
-): Promise<string> {
+async function call(notes: Notes, name: string, args: Record<string, unknown>, callKey = "turn s0c0"): Promise<string> {
   const tool = builtInTools(notes).find((one) => one.spec.name === name);
   assert.ok(tool, name);
   return tool.run(args, { group: "main", callKey, nowMs: NOW_MS, signal: new AbortController().signal });
