@@ -50,16 +50,10 @@ async function logOf(chat: string): Promise<StoredEvent[]> {
     .map((line) => JSON.parse(line) as StoredEvent);
 }
 
-async function newest<T extends StoredEvent["type"]>(chat: string, type: T): Promise<StoredEvent<T>["data"]> {
-  const found = (await logOf(chat)).findLast((event) => event.type === type);
-  assert.ok(found, `${type} is in the log`);
-  return found.data as StoredEvent<T>["data"];
-}
-
-async function answerInLog(chat: string): Promise<string> {
+async function newestAnswer(chat: string): Promise<StoredEvent<"TurnCompleted">["data"]> {
   const found = (await logOf(chat)).findLast((event) => event.type === "TurnCompleted");
-  assert.ok(found?.type === "TurnCompleted");
-  return found.data.text;
+  assert.ok(found, "an answer is in the log");
+  return found.data;
 }
 
 async function choose(page: Page, model: string): Promise<void> {
@@ -92,7 +86,7 @@ test("an answer is seen word by word, is the log's at the end, and is the same a
   t.diagnostic(`${texts.length} distinct texts of an answer of ${final.split(" ").length} words`);
   assert.ok(texts.length >= 20, `${texts.length} steps`);
   for (const text of texts) assert.ok(final.startsWith(text), `"${text}" is a beginning of the answer`);
-  assert.equal(final, await answerInLog("growing"));
+  assert.equal(final, (await newestAnswer("growing")).text);
 
   await page.reload();
   await waitForState(page, "completed");
@@ -106,7 +100,7 @@ test("a reload in the middle of an answer goes on without a gap or a repeat", as
   await goToChat(page, system, "reloaded");
   await write(page, "hello again");
   await waitForText(page, "no AI");
-  const before = await lastText(page);
+  const shown = await lastText(page);
   await page.reload();
   await page.getByTestId("turn-text").waitFor();
   await recordTexts(page);
@@ -114,10 +108,10 @@ test("a reload in the middle of an answer goes on without a gap or a repeat", as
   await waitForState(page, "completed");
   const texts = await recordedTexts(page);
   const final = await lastText(page);
-  assert.ok(texts[0]?.startsWith(before), "what was seen before is there at once");
+  assert.ok(texts[0]?.startsWith(shown), "what was seen before is there at once");
   for (const text of texts) assert.ok(final.startsWith(text), `"${text}" is a beginning of the answer`);
   assert.ok(texts.length > 5, "it went on to stream");
-  assert.equal(final, await answerInLog("reloaded"));
+  assert.equal(final, (await newestAnswer("reloaded")).text);
 });
 
 test("tool calls show while the turn runs, stop ends it, and retry answers anew", async () => {
@@ -131,14 +125,14 @@ test("tool calls show while the turn runs, stop ends it, and retry answers anew"
   await waitForText(page, "noted: milk");
   await page.getByTestId("stop").click();
   await waitForState(page, "cancelled");
-  const stopped = await newest("tools", "TurnCancelled");
-  assert.ok("partialText" in stopped && String(stopped["partialText"]).includes("noted: milk"));
+  const stopped = (await logOf("tools")).find((event) => event.type === "TurnCancelled");
+  assert.match(stopped?.data.partialText ?? "", /noted: milk/);
 
   await choose(page, "demo:fast");
   await page.locator('[data-testid="model-picker"]:has(option[value="demo:fast"]:checked)').waitFor();
   await lastTurn(page).getByTestId("retry").click();
   await waitForState(page, "completed");
-  assert.equal(await lastText(page), await answerInLog("tools"));
+  assert.equal(await lastText(page), (await newestAnswer("tools")).text);
   assert.equal(await page.locator('[data-testid="turn"][data-state="completed"]').count(), 1);
 });
 
@@ -151,7 +145,7 @@ test("a message while an answer runs joins it", async () => {
   await page.getByTestId("mode-steer").check();
   await write(page, "echo second");
   await waitForState(page, "completed");
-  const { answers, text } = (await newest("steered", "TurnCompleted")) as { answers: string[]; text: string };
+  const { answers, text } = await newestAnswer("steered");
   assert.equal(answers.length, 2, "one turn answers both");
   assert.equal(text, "second");
   assert.equal(await lastText(page), "second");

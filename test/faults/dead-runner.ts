@@ -1,5 +1,5 @@
 /** Writes into a turn's journal what a runner had written when it was killed between a tool's call and its result. */
-import { makeEvent, type NewEvent, type StoredEvent } from "../../bus/event.ts";
+import { makeEvent, type StoredEvent } from "../../bus/event.ts";
 import { deriveId } from "../../bus/ids.ts";
 import { lanes, parseSubject, type TurnKey } from "../../bus/subjects.ts";
 import type { DataOf, MessageType } from "../../schemas/index.ts";
@@ -37,7 +37,7 @@ export async function writeTornCall(
       { source: "agent-runner", nowMs: Date.now(), cause: request },
       data,
     );
-    ({ seq: last } = await spy.log.append(lanes.step(key), last, event as NewEvent));
+    ({ seq: last } = await spy.log.append(lanes.step(key), last, event));
   }
   await append("TurnClaimed", {
     ...place,

@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { keyPaths } from "../../bus/accounts/key-files.ts";
 import { hasCode } from "../../bus/errors.ts";
-import { makeEvent, type NewEvent, type StoredEvent } from "../../bus/event.ts";
+import { makeEvent } from "../../bus/event.ts";
 import { filters, lanes } from "../../bus/subjects.ts";
 import { readRunFile } from "../../ops/supervisor/run-files.ts";
 import { startSystem, until, type System } from "../support/system.ts";
@@ -110,16 +110,16 @@ test("control: without its fence the log would take the frozen runner's word", a
     { ...done.data, epoch: 1 },
   );
   const claimSeq = (await spy.event("TurnClaimed", { chat: "frozen", epoch: 1 })).seq;
-  await assert.rejects(spy.log.append(lanes.end(key, "web"), claimSeq, late as NewEvent), (error) =>
+  await assert.rejects(spy.log.append(lanes.end(key, "web"), claimSeq, late), (error) =>
     hasCode(error, "BUS_APPEND_CONFLICT"),
   );
   const turn = { filter: filters.turn(key), fromSeq: 1, limit: 100 };
-  const before = (await spy.log.fetch(turn)).length;
+  const stored = (await spy.log.fetch(turn)).length;
   // A lane whose fence guards nothing: an entity that does not exist.
   const unfenced = { subject: done.subject, fence: "log.turn.web.nobody.nothing.>" };
-  await spy.log.append(unfenced, 0, late as NewEvent);
-  assert.equal((await spy.log.fetch(turn)).length, before + 1, "the log took it");
-  assert.throws(() => assertOrder([done, { ...done, data: { ...done.data, epoch: 1 } } as StoredEvent]));
+  await spy.log.append(unfenced, 0, late);
+  assert.equal((await spy.log.fetch(turn)).length, stored + 1, "the log took it");
+  assert.throws(() => assertOrder([done, { ...done, data: { ...done.data, epoch: 1 } }]));
 });
 
 test("a steer in the middle of a step does not fence out the runner", async () => {
@@ -151,9 +151,7 @@ test("a steer in the middle of a step does not fence out the runner", async () =
     },
   );
   const wide = { subject: lanes.step(key).subject, fence: filters.turn(key) };
-  await assert.rejects(spy.log.append(wide, claim.seq, step as NewEvent), (error) =>
-    hasCode(error, "BUS_APPEND_CONFLICT"),
-  );
+  await assert.rejects(spy.log.append(wide, claim.seq, step), (error) => hasCode(error, "BUS_APPEND_CONFLICT"));
   assert.ok(steered.seq > claim.seq);
 
   model.release(tag);
@@ -210,7 +208,7 @@ test("two routers at once open one turn per message", async (t) => {
   const router = await secondRouter();
   try {
     const chats = Array.from({ length: 50 }, (_, index) => `two${index}`);
-    const before = spy.attempts.length;
+    const from = spy.attempts.length;
     const ids = await Promise.all(chats.map((chat) => send(chat, `say ${chat} 2`)));
     // Beside them one chat where ten messages meet a running turn: joined or queued, each is answered once.
     const burst: string[] = [];
@@ -231,7 +229,7 @@ test("two routers at once open one turn per message", async (t) => {
       assert.equal(requests.length, 1, `${chat} has one turn`);
     }
     for (const id of burst) answerTo(events, "burst", id);
-    const asked = spy.attempts.slice(before).filter((attempt) => attempt.type === "TurnRequested").length;
+    const asked = spy.attempts.slice(from).filter((attempt) => attempt.type === "TurnRequested").length;
     const stood = events.filter(
       (event) => event.type === "TurnRequested" && /^(two\d+|burst)$/.test(event.data.chat),
     ).length;

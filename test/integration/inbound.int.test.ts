@@ -45,7 +45,7 @@ async function taken(sending: Promise<Answer>): Promise<number> {
   return Number(body["seq"]);
 }
 
-async function of<T extends StoredEvent["type"]>(type: T, chat: string): Promise<StoredEvent[]> {
+async function of(type: StoredEvent["type"], chat: string): Promise<StoredEvent[]> {
   return (await spy.events()).filter(
     (event) => event.type === type && "chat" in event.data && event.data.chat === chat,
   );

@@ -248,7 +248,7 @@ async function asWeb(): Promise<NatsConnection> {
 test("poison on a channel's lane becomes a visible dead letter, and everybody goes on", async () => {
   const names = ["router", "agent-runner-1", "scheduler", "ui-projection", "web"];
   const pids = async (): Promise<number[]> => Promise.all(names.map(async (name) => (await rowOf(home, name)).pid));
-  const before = await pids();
+  const pidsBefore = await pids();
   const nc = await asWeb();
   const cloud = headers();
   for (const [name, value] of Object.entries({
@@ -298,5 +298,5 @@ test("poison on a channel's lane becomes a visible dead letter, and everybody go
   const id = await send("poison", "poison");
   await spy.event("TurnCompleted", { chat: "poison" });
   assert.equal(answerTo(await spy.events(), "poison", id), wordsOf("poison", WORDS));
-  assert.deepEqual(await pids(), before, "nobody had to be restarted");
+  assert.deepEqual(await pids(), pidsBefore, "nobody had to be restarted");
 });
