@@ -21,6 +21,10 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   "log tail": async () => (await import("./log.ts")).tailLog,
   link: async () => (await import("./link.ts")).link,
   "tasks add": async () => (await import("./tasks.ts")).addTask,
+  "tasks cancel": async () => (await import("./tasks.ts")).cancelTask,
+  stop: async () => (await import("./turns.ts")).stopTurn,
+  retry: async () => (await import("./turns.ts")).retryTurn,
+  model: async () => (await import("./turns.ts")).selectModel,
   help: async () => (line) => {
     console.log(helpText(line.operands));
     return Promise.resolve(0);

@@ -20,6 +20,7 @@ interface Verb {
 }
 
 const home = { home: { value: "FOLDER", help: "state folder (TAFFRAIL_HOME)" } } as const;
+const oneChat = { chat: { value: "ID", help: "the conversation" } } as const;
 const logOptions = {
   chat: { value: "ID", help: "only this chat" },
   group: { value: "NAME", help: "only this group" },
@@ -66,6 +67,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
       chat: { value: "ID", help: "conversation that gets the answer" },
     },
   },
+  "tasks cancel": { operands: "TASK", count: [1, 1], help: "take a task off the list", options: {} },
+  stop: { operands: "", count: [0, 0], help: "stop the answer that is being written", options: oneChat },
+  retry: { operands: "", count: [0, 0], help: "answer the last message again", options: oneChat },
+  model: { operands: "MODEL", count: [1, 1], help: "choose the model of a conversation", options: oneChat },
   help: { operands: "[VERB]", count: [0, 2], help: "this text, or that of one verb", options: {} },
   version: { operands: "", count: [0, 0], help: "print the version", options: {} },
 };

@@ -127,8 +127,6 @@ export async function startAgentRunner(given: Ports, options: AgentRunnerOptions
     else if (state.holder !== undefined && state.holder !== runner && leases.alive(state.holder))
       delivery.nak(WAKE_WORKING_MS * 2);
     else take(place.key, state.request, false, delivery);
-    // What was not taken leaves its place free, and only a word makes the queue fill it.
-    queue.wake();
   }
 
   /** What the journal says of a turn: its request, whether it needs a runner, and who claimed it last. */

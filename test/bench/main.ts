@@ -15,7 +15,7 @@ import { throughput } from "./throughput.ts";
 /** By name; `quick` is for trial runs, its figures say little. */
 const scenarios: Readonly<Record<string, (quick: boolean) => Promise<ScenarioResult>>> = {
   ready: (quick) => ready({ rounds: quick ? 3 : 9 }),
-  idle: (quick) => idle({ quietMs: quick ? 5_000 : 15_000, measureMs: 10_000, rounds: quick ? 1 : 3 }),
+  idle: (quick) => idle({ quietMs: quick ? 5_000 : 30_000, measureMs: 10_000, rounds: quick ? 1 : 3 }),
   "first-token": (quick) => firstToken({ chats: 25, perChat: quick ? 2 : 8, warmUp: quick ? 50 : 200, rounds: 3 }),
   throughput: (quick) => throughput({ chats: 50, perChat: 5, warmUp: quick ? 1 : 3, rounds: quick ? 2 : 7 }),
   "slow-disk": (quick) => slowDisk({ chats: 10, perChat: quick ? 2 : 4, warmUp: 20, rounds: quick ? 1 : 3 }),

@@ -4,10 +4,25 @@ import { readFileSync } from "node:fs";
 /** Clock ticks a second of /proc/<pid>/stat; fixed by the kernel's interface to programs. */
 const TICKS_PER_SECOND = 100;
 
-/** Proportional set size in MB (10^6 bytes): pages shared by several processes count in parts. */
-export function pssMb(pid: number): number {
-  const kib = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
-  return (Number(kib) * 1024) / 1e6;
+/** Memory of a process in MB (10^6 bytes). */
+export interface Memory {
+  /** Proportional set size: pages shared by several processes count in parts. */
+  readonly pss: number;
+  /** Pages of this process only. */
+  readonly own: number;
+  /** Pages that it shares, in full. */
+  readonly shared: number;
+}
+
+export function memoryOf(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const megabytes = (field: string): number =>
+    (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024) / 1e6;
+  return {
+    pss: megabytes("Pss"),
+    own: megabytes("Private_Clean") + megabytes("Private_Dirty"),
+    shared: megabytes("Shared_Clean") + megabytes("Shared_Dirty"),
+  };
 }
 
 /** User and system time of a process with all its threads, in milliseconds. */

@@ -167,6 +167,25 @@ void describe("the command line", () => {
     assert.match(past.err, /^TASK_IN_PAST: /);
   });
 
+  void it("asks again, chooses a model and stops by command, and prints a refusal with what to do", async () => {
+    assert.equal((await cli(one.home, "send", "--chat", "orders", "hello")).code, 0);
+    const again = await cli(one.home, "retry", "--chat", "orders");
+    assert.equal(again.code, 0, again.err);
+    const chosen = await cli(one.home, "model", "demo:slow", "--chat", "orders");
+    assert.match(chosen.out, /uses demo:slow/);
+    const wrong = await cli(one.home, "model", "nonsense", "--chat", "orders");
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /REQUEST_INVALID/);
+    const long = start(one.home, "send", "--chat", "orders", "count to 500");
+    await until("the first words", () => long.out().length > 0 || undefined);
+    assert.equal((await cli(one.home, "stop", "--chat", "orders")).code, 0);
+    assert.equal((await long.ended).code, 3);
+    const nothing = await cli(one.home, "stop", "--chat", "orders");
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.err, /TURN_NOT_RUNNING/);
+    assert.match((await cli(one.home, "tasks", "cancel", "none")).err, /TASK_UNKNOWN/);
+  });
+
   void it("answers a wrong command line with one line and the nearest name, exit 2", async () => {
     const wrong: [string[], RegExp][] = [
       [["stauts"], /"stauts" is not a verb; did you mean "status"\?/],
