@@ -39,7 +39,10 @@ export function modelChoices(config: Config): ModelsView {
     configured: config.model.use,
     choices: ids.map((id) => {
       const [provider = "", ...rest] = id.split(":");
-      const name = provider === "demo" ? ["Demo", ...rest].join(" ") : `${rest.join(":")} (${PROVIDER_NAMES[provider] ?? provider})`;
+      const name =
+        provider === "demo"
+          ? ["Demo", ...rest].join(" ")
+          : `${rest.join(":")} (${PROVIDER_NAMES[provider] ?? provider})`;
       return { id, name, local: provider === "demo" || provider === "ollama" };
     }),
   };
