@@ -29,10 +29,18 @@ export const PAUSE_FREE_BYTES = 256 * MIB;
 /** The log's limit is rounded to this, so that it does not change at every start. */
 const LIMIT_STEP_BYTES = 64 * MIB;
 
+/** One folder after the other: Node's recursive form never returns on file systems that refuse with ENOENT, as /proc does. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  const parent = dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  mkdirSync(folder, { mode: 0o700 });
+}
+
 /** Makes the state folder 0700 and writes into it. @throws HOME_NOT_WRITABLE */
 export function checkHome(home: string): void {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    makeFolder(home);
     if (!statSync(home).isDirectory()) throw new Error("it is a file");
     chmodSync(home, 0o700);
     mkdirSync(join(home, "run"), { recursive: true, mode: 0o700 });
