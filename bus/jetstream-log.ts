@@ -34,6 +34,18 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
   const connection = watchConnection(nc);
   const onReconnect = (listener: () => void): (() => void) => connection.onChange((up) => up && listener());
 
+  /** Direct gets under way, by the last token of their inbox: one subscription for all, which the broker keeps at hand. */
+  const answersTo = new Map<string, (error: Error | null, message: Msg) => void>();
+  const inbox = createInbox(prefix);
+  let inboxCount = 0;
+  nc.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      // A refusal of the subscription itself concerns everybody.
+      if (error !== null) for (const answer of answersTo.values()) answer(error, message);
+      else answersTo.get(message.subject.slice(inbox.length + 1))?.(null, message);
+    },
+  });
+
   /** Batch direct get; the library's own leaves its subscription behind when it is read as an iterator. */
   async function directBatch(
     request: Record<string, unknown>,
@@ -42,39 +54,37 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
     if (!(await connection.whenConnected(REQUEST_TIMEOUT_MS)))
       throw new TaffrailError("BUS_UNAVAILABLE", "the broker is not there");
     return new Promise((resolve, reject) => {
-      const inbox = createInbox(prefix);
+      const token = String(++inboxCount);
       let received = 0;
       let pending = 0;
       const finish = (error?: TaffrailError): void => {
         clearTimeout(timer);
         forget();
-        if (!nc.isClosed()) subscription.unsubscribe();
+        answersTo.delete(token);
         if (error) reject(error);
         else resolve({ received, pending });
       };
       const expired = (): void => finish(new TaffrailError("BUS_REQUEST_TIMEOUT", "the log did not answer a read"));
       const timer = setTimeout(expired, REQUEST_TIMEOUT_MS);
       const forget = connection.onChange(() => finish(new TaffrailError("BUS_UNAVAILABLE", "the connection fell")));
-      const subscription = nc.subscribe(inbox, {
-        callback: (error, message) => {
-          const code = message?.headers?.code ?? 0;
-          if (error) finish(new TaffrailError("BUS_UNAVAILABLE", error.message, {}, error));
-          else if (code === 204 || code === 404) finish();
-          else if (code !== 0) finish(new TaffrailError("BUS_UNAVAILABLE", `the log refused a read: ${code}`));
-          else {
-            timer.refresh();
-            received++;
-            pending = Number(message.headers?.get("Nats-Num-Pending"));
-            const entry = entryOf(message, {
-              seq: Number(message.headers?.get("Nats-Sequence")),
-              subject: message.headers?.get("Nats-Subject") ?? "",
-              storedAtMs: Date.parse(message.headers?.get("Nats-Time-Stamp") ?? ""),
-            });
-            if (!take(entry)) finish();
-          }
-        },
+      answersTo.set(token, (error, message) => {
+        const code = message?.headers?.code ?? 0;
+        if (error) finish(new TaffrailError("BUS_UNAVAILABLE", error.message, {}, error));
+        else if (code === 204 || code === 404) finish();
+        else if (code !== 0) finish(new TaffrailError("BUS_UNAVAILABLE", `the log refused a read: ${code}`));
+        else {
+          timer.refresh();
+          received++;
+          pending = Number(message.headers?.get("Nats-Num-Pending"));
+          const entry = entryOf(message, {
+            seq: Number(message.headers?.get("Nats-Sequence")),
+            subject: message.headers?.get("Nats-Subject") ?? "",
+            storedAtMs: Date.parse(message.headers?.get("Nats-Time-Stamp") ?? ""),
+          });
+          if (!take(entry)) finish();
+        }
       });
-      nc.publish(`$JS.API.DIRECT.GET.${STREAM}`, JSON.stringify(request), { reply: inbox });
+      nc.publish(`$JS.API.DIRECT.GET.${STREAM}`, JSON.stringify(request), { reply: `${inbox}.${token}` });
     });
   }
 

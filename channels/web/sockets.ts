@@ -317,6 +317,18 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
     void sendStatus(pages);
   }
 
+  function chatsChanged(): void {
+    if (pages.size === 0) return;
+    chatsTimer ??= setTimeout(
+      () => {
+        chatsTimer = undefined;
+        chatsSentMs = performance.now();
+        sendChats(pages).catch(() => undefined);
+      },
+      Math.max(CHATS_DELAY_MS, chatsSentMs + CHATS_EVERY_MS - performance.now()),
+    );
+  }
+
   const ends = [
     onReconnect(resumeAll),
     live.subscribe(`live.${CHANNEL}.>`, (data, subject) => {
@@ -325,6 +337,7 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
     }),
     live.subscribe(`feed.chat.${CHANNEL}.*`, (data, subject) => {
       for (const page of readers.get(subject.split(".")[3] ?? "") ?? []) page.feed(data as Feed);
+      chatsChanged();
     }),
     live.subscribe(liveSubjects.feedChats, (data) => {
       if (pages.size === 0) return;
@@ -333,14 +346,7 @@ export function createSockets({ live, version, onReconnect }: SocketParts): Sock
         resumeAll();
         return;
       }
-      chatsTimer ??= setTimeout(
-        () => {
-          chatsTimer = undefined;
-          chatsSentMs = performance.now();
-          sendChats(pages).catch(() => undefined);
-        },
-        Math.max(CHATS_DELAY_MS, chatsSentMs + CHATS_EVERY_MS - performance.now()),
-      );
+      chatsChanged();
     }),
   ];
   const statusTimer = setInterval(() => {

@@ -129,8 +129,8 @@ void describe("a signal that the runner's reader has not brought yet", () => {
   });
 
   void test("is answered when it came during the only step", async () => {
-    const stage = await setUp(async (asked, { steer }) => {
-      if (asked === 1) await steer("m2");
+    const stage = await setUp(async (asked, own) => {
+      if (asked === 1) await own.steer("m2");
       return { text: `answer ${asked}` };
     });
     await stage.clock.settle(start(stage).done);
@@ -139,8 +139,8 @@ void describe("a signal that the runner's reader has not brought yet", () => {
   });
 
   void test("is answered when a step was appended behind it", async () => {
-    const stage = await setUp(async (asked, { steer }) => {
-      if (asked === 1) await steer("m2");
+    const stage = await setUp(async (asked, own) => {
+      if (asked === 1) await own.steer("m2");
       return asked === 1 ? PAY : { text: "done" };
     });
     await stage.clock.settle(start(stage).done);
@@ -186,11 +186,12 @@ test("a steered message is shown as it was edited before it was steered, even be
 });
 
 test("a runner that lost the turn ends nothing, even when a signal behind the other's claim was told to it", async () => {
-  const stage = await setUp(async (asked, { write, key, journal }) => {
+  const stage = await setUp(async (asked, own) => {
+    const { key } = own;
     if (asked > 1) return { text: "late" };
-    const runSeq = (await journal()).at(-1)?.seq ?? 0;
-    const taken = await write(lanes.claim(key), runSeq, claimed(0, "t", 2, "runner/2"));
-    run.signal(await write(lanes.signal(key), taken.seq, cancelAsked(0, "t")));
+    const runSeq = (await own.journal()).at(-1)?.seq ?? 0;
+    const taken = await own.write(lanes.claim(key), runSeq, claimed(0, "t", 2, "runner/2"));
+    run.signal(await own.write(lanes.signal(key), taken.seq, cancelAsked(0, "t")));
     return { text: "too late" };
   });
   const run = start(stage);
@@ -219,7 +220,12 @@ test("an answer whose acknowledgement was lost is there once, and the runner goe
   await stage.clock.settle(start(stage).done);
   const types = (await stage.clock.settle(stage.journal())).map((entry) => entry.type);
   assert.deepEqual(types, [
-    ...["TurnRequested", "TurnClaimed", "ModelStepCompleted", "ToolCalled", "ToolCompleted", "TurnCompleted"],
+    "TurnRequested",
+    "TurnClaimed",
+    "ModelStepCompleted",
+    "ToolCalled",
+    "ToolCompleted",
+    "TurnCompleted",
   ]);
   assert.equal(stage.effects.length, 1);
 });

@@ -184,8 +184,6 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
       });
       position = events.at(-1)?.seq ?? position;
       for (const feed of told) publish(feed);
-      if (told.length > 0)
-        live.publish(liveSubjects.feedChats, { changed: told.map(({ channel, chat }) => ({ channel, chat })) });
     }
   }
 
@@ -195,6 +193,8 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
     live.publish(liveSubjects.feedChat(feed.channel, feed.chat), message);
   }
 
+  // Feeds between our predecessor's last commit and now may never have been sent: readers must ask.
+  live.publish(liveSubjects.feedChats, { started: true });
   const running = run();
   const failed = running.then(() => new Promise<never>(() => undefined));
   failed.catch(async (error: unknown) => {

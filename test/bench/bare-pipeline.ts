@@ -1,7 +1,7 @@
 /** The bare JetStream pipeline: the broker with the product's own configuration and accounts, and one small process a role. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { connectBus } from "../../bus/connect.ts";
 import type { StoredEvent } from "../../bus/event.ts";
 import { ensureLog } from "../../bus/jetstream-setup.ts";
 import { filters } from "../../bus/subjects.ts";
-import { writeBrokerConfig } from "../../ops/nats/config.ts";
+import { brokerFiles, writeBrokerConfig } from "../../ops/nats/config.ts";
 import { mintKeys } from "../../ops/supervisor/prepare.ts";
 import { NODE_FLAGS } from "../../ops/supervisor/process-list.ts";
 import { runServer } from "../support/attack-stage.ts";
@@ -34,6 +34,8 @@ const ROLES: Readonly<Record<BareRole, readonly string[]>> = {
 export interface BarePipeline {
   run(round: BareRound): Promise<BareTimes>;
   lastSeq(): Promise<number>;
+  /** Broker and roles. */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -103,6 +105,10 @@ export async function startBarePipeline(templates: BareSetup["templates"]): Prom
       return times;
     },
     lastSeq: () => lastSeqAt(monitorPort),
+    pids: [
+      Number(await readFile(brokerFiles(home).pid, "utf8")),
+      ...[...children.values()].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+    ],
     stop,
   };
 }

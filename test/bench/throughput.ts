@@ -58,14 +58,17 @@ async function productRound(product: Product, options: ThroughputOptions, round:
 
 interface BareFigures {
   readonly appendsPerSecond: number;
+  readonly cpuMsPerMessage: number;
   readonly firstTokenMs: number;
 }
 
 async function bareRound(bare: BarePipeline, options: ThroughputOptions, round: number): Promise<BareFigures> {
   const seqBefore = await bare.lastSeq();
+  const cpuBefore = cpuMsOf(bare.pids);
   const { ms, firstTokensMs } = await bare.run({ round, chats: options.chats, perChat: options.perChat });
+  const cpuMsPerMessage = (cpuMsOf(bare.pids) - cpuBefore) / (options.chats * options.perChat);
   const appends = (await bare.lastSeq()) - seqBefore;
-  return { appendsPerSecond: (appends * 1000) / ms, firstTokenMs: median(firstTokensMs) };
+  return { appendsPerSecond: (appends * 1000) / ms, cpuMsPerMessage, firstTokenMs: median(firstTokensMs) };
 }
 
 /** The projection writes on after the last answer was seen; the next round must not pay for it. */
@@ -128,6 +131,11 @@ export async function throughput(options: ThroughputOptions): Promise<ScenarioRe
           "ms",
           own.map((one) => one.cpuMsPerMessage),
           { atMost: 8 },
+        ),
+        figure(
+          "CPU per message, bare pipeline",
+          "ms",
+          bareRounds.map((one) => one.cpuMsPerMessage),
         ),
         ...names.map((name) =>
           figure(

@@ -192,7 +192,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const rates = shape.chance(0.5)
     ? { lostAppend: 0.03, lostAppendAck: 0.03, lateAppend: 0.03, lostQueueAck: 0.1, returningAck: 0.5 }
     : { lostAppend: 0, lostAppendAck: 0, lateAppend: 0, lostQueueAck: 0, returningAck: 0.2 };
-  const pauseMs = shape.pick([300, 1_500, 5_000]);
+  const pauseMs = shape.pick([200, 800, 3_000]);
 
   async function brokerDies(): Promise<void> {
     say("the broker dies");
@@ -261,6 +261,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
       clock,
       random: random.fork(`user ${index}`),
       facts,
+      world,
       actions: 4 + shape.below(14),
       meanPauseMs: shape.pick([300, 1_500, 4_000]),
     }),

@@ -7,6 +7,7 @@ import { lanes, type Lane } from "../../bus/subjects.ts";
 import type { DataOf, MessageType } from "../../schemas/index.ts";
 import type { SeededRandom, VirtualClock } from "../support/virtual-clock.ts";
 import type { Facts } from "./facts.ts";
+import type { World } from "./world.ts";
 
 const CHANNEL = "web";
 const RETRY_MS = 50;
@@ -16,6 +17,7 @@ export interface UserParts {
   readonly clock: VirtualClock;
   readonly random: SeededRandom;
   readonly facts: Facts;
+  readonly world: World;
   /** How many things this person does. */
   readonly actions: number;
   readonly meanPauseMs: number;
@@ -55,10 +57,10 @@ export function startUser(chat: string, parts: UserParts): User {
   function event<T extends MessageType>(type: T, key: string, data: DataOf[T]): NewEvent {
     return makeEvent(type, deriveId(type, chat, key), { source: CHANNEL, nowMs: clock.nowMs() }, data) as NewEvent;
   }
-  const text = (mark: string): string => `#${mark} tools=${random.chance(0.4) ? random.below(4) : 0}`;
+  const text = (mark: string): string => `#${mark} tools=${random.chance(0.6) ? random.below(4) : 0}`;
 
-  async function say(message: string): Promise<void> {
-    const mode = random.pick([undefined, undefined, undefined, "queue", "steer", "interrupt"] as const);
+  async function say(message: string, wish?: "steer"): Promise<void> {
+    const mode = wish ?? random.pick([undefined, undefined, undefined, "queue", "steer", "interrupt"] as const);
     await create(
       lanes.message(CHANNEL, chat, message),
       event("MessageReceived", message, {
@@ -96,7 +98,16 @@ export function startUser(chat: string, parts: UserParts): User {
   const turns = (): string[] =>
     [...facts.turns.values()].filter((turn) => turn.place === `${CHANNEL}/${chat}`).map((turn) => turn.turn);
 
+  /** Says something just when a turn is about to end. */
+  async function breakIn(): Promise<void> {
+    await say(next());
+    await Promise.race([new Promise<void>((resolve) => parts.world.lastWord.push(resolve)), clock.sleep(1_000)]);
+    await clock.sleep(random.fraction() * 10);
+    await say(next(), "steer");
+  }
+
   const actions: readonly [number, () => Promise<void>][] = [
+    [6, breakIn],
     [10, () => say(next())],
     [3, async () => void (await Promise.all(Array.from({ length: 2 + random.below(4) }, () => say(next()))))],
     [

@@ -52,10 +52,13 @@ export interface World {
   /** Probability that a stream is slow. */
   slowRate: number;
   marks: number;
+  /** Called, once each, when a model is about to say its last word: the moment that is hardest to get right. */
+  lastWord: (() => void)[];
 }
 
 export function createWorld(): World {
-  return { effects: new Map(), notes: new Set(), openModelCalls: new Map(), failureRate: 0, slowRate: 0, marks: 0 };
+  const rates = { failureRate: 0, slowRate: 0 };
+  return { ...rates, effects: new Map(), notes: new Set(), openModelCalls: new Map(), marks: 0, lastWord: [] };
 }
 
 /** A model as seen from one process. Its answer names every message it was shown: `#<message id>`. */
@@ -91,6 +94,7 @@ export function fakeModel(world: World, random: SeededRandom, gate: Gate, proces
         for (const [index, word] of words.entries()) {
           if (breaks !== undefined && index / words.length > breaks) break;
           stream.onText(word);
+          if (index === words.length - 1) for (const listener of world.lastWord.splice(0)) listener();
           await pause(random.fraction() * slowMs);
         }
         if (breaks !== undefined) throw failure();
@@ -129,7 +133,7 @@ export function fakeTools(world: World, random: SeededRandom, gate: Gate): Tool[
     effect,
     async run(args, { callKey, signal }) {
       const mark = String(args["mark"]);
-      await gate.clock.sleep(random.chance(0.2) ? random.fraction() * 3_000 : random.fraction() * 20, signal);
+      await gate.clock.sleep(random.chance(0.3) ? random.fraction() * 2_000 : random.fraction() * 20, signal);
       if (signal.aborted) throw new Error("stopped");
       await gate.touch();
       const done = world.effects.get(mark) ?? { name, times: 0, keys: new Set<string>() };
@@ -138,7 +142,7 @@ export function fakeTools(world: World, random: SeededRandom, gate: Gate): Tool[
       if (effect !== "idempotent" || !world.notes.has(callKey)) done.times++;
       world.notes.add(callKey);
       await gate.touch();
-      await gate.clock.sleep(random.fraction() * 20, signal);
+      await gate.clock.sleep(random.fraction() * (random.chance(0.3) ? 1_000 : 20), signal);
       if (random.chance(0.1)) throw new Error("it did not work");
       return `${name} done`;
     },
