@@ -45,7 +45,10 @@ export const errorCatalogue = {
   MESSAGE_ID_REUSED: { family: "terminal", action: "Use a new id for a new message." },
   ORIGIN_REFUSED: { family: "terminal", action: "Open the page under the address printed at start." },
   SIGN_IN_REQUIRED: { family: "terminal", action: "Open the link that `taffrail link` prints." },
-  LINK_INVALID: { family: "terminal", action: "The link was used or is too old; `taffrail link` prints a new one." },
+  LINK_INVALID: {
+    family: "terminal",
+    action: "It was used, replaced by a newer one, or is older than 15 minutes; `taffrail link` prints a new one.",
+  },
   NO_CONNECTION: { family: "retryable", action: "Check that Taffrail runs; the page connects again by itself." },
   NOT_FOUND: { family: "terminal", action: "Check the name or id." },
   TURN_NOT_RUNNING: { family: "terminal", action: "There is nothing to stop." },

@@ -75,7 +75,8 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
         else {
           timer.refresh();
           received++;
-          pending = Number(message.headers?.get("Nats-Num-Pending"));
+          // Without the header nothing is known of the rest, and the caller asks again.
+          pending = Number(message.headers?.get("Nats-Num-Pending") || "NaN");
           const entry = entryOf(message, {
             seq: Number(message.headers?.get("Nats-Sequence")),
             subject: message.headers?.get("Nats-Subject") ?? "",

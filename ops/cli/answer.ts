@@ -115,9 +115,7 @@ export class AnswerFollower {
         this.#toldTools.add(step.callId);
         this.#note(toolLine(step));
       } else if ((step.type === "retry" || step.type === "said") && index >= this.#told) {
-        this.#note(
-          step.type === "said" ? step.text : `asked again (attempt ${step.attempt}): ${step.code}: ${step.message}`,
-        );
+        this.#note(step.type === "said" ? step.text : `attempt ${step.attempt} failed: ${step.code}`);
       }
     }
     this.#told = Math.max(this.#told, view.steps.length);

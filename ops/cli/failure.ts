@@ -2,6 +2,7 @@
 import { TaffrailError } from "../../bus/errors.ts";
 import type { ConfigProblem } from "../config/config.ts";
 import { wrap } from "../supervisor/log-lines.ts";
+import { typable } from "./called.ts";
 import { UsageError } from "./usage.ts";
 
 /** Prints to stderr and returns the exit code: 2 for a wrong command line or configuration, else 1. */
@@ -30,6 +31,7 @@ export function printRefusal(
   say(`  ${action}`, 2);
 }
 
-function say(text: string, indent = 2): void {
+function say(plain: string, indent = 2): void {
+  const text = typable(plain);
   console.error(process.stderr.isTTY ? wrap(text, process.stderr.columns, indent) : text);
 }

@@ -1,4 +1,5 @@
 /** `taffrail send`: a message as the local owner on the web channel, and its answer as it comes. */
+import { calledAs } from "./called.ts";
 import { randomBytes } from "node:crypto";
 import { TaffrailError } from "../../bus/errors.ts";
 import type { ErrorView } from "../../schemas/views.ts";
@@ -25,7 +26,7 @@ export async function send(line: CommandLine): Promise<number> {
     printRefusal(ending);
     return 1;
   }
-  if (given === undefined) console.error(`go on with: taffrail send --chat ${chat} "…"`);
+  if (given === undefined) console.error(`go on with: ${calledAs} send --chat ${chat} "…"`);
   return EXIT[ending];
 }
 

@@ -1,4 +1,5 @@
 /** `taffrail up`: runs the supervisor in this process until it is told to stop. */
+import { calledAs } from "./called.ts";
 import { existsSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -84,11 +85,11 @@ function announce(output: Output, config: Config, { link, run }: RunningSupervis
     `Taffrail is ready in ${(readyMs / 1000).toFixed(1)} s.`,
     "",
     `  ${link}`,
-    "  (works once, within 15 minutes; `taffrail link` prints a new one)",
+    `  (works once, within 15 minutes; \`${calledAs} link\` prints a new one)`,
     ...(tunnel === undefined ? [] : ["", "  From another machine, run this there first:", `  ${tunnel}`]),
     "",
     `  model ${config.model.use}, state in ${config.home}`,
-    "  Ctrl-C or `taffrail down` stops it.",
+    `  Ctrl-C or \`${calledAs} down\` stops it.`,
     "",
   ];
   const address = `http://127.0.0.1:${run.port}/`;

@@ -1,4 +1,5 @@
 /** The verbs, their options and the help text; parses a command line. Pure. */
+import { calledAs } from "./called.ts";
 import { suggestion } from "../config/nearest.ts";
 
 /** A wrong command line: one line, exit 2. */
@@ -164,11 +165,11 @@ export function helpText(words: readonly string[] = []): string {
   return [
     "Taffrail, a self-hosted assistant whose log is the only truth.",
     "",
-    "taffrail VERB [options]",
+    `${calledAs} VERB [options]`,
     "",
     ...lines,
     "",
-    "taffrail help VERB shows its options. All take --home FOLDER.",
+    `${calledAs} help VERB shows its options. All take --home FOLDER.`,
   ].join("\n");
 }
 

@@ -3,6 +3,7 @@
  * In: the `wake` queue, signals of turns, journals. Out: every event of a turn's `run` lanes, live tokens. Owns: the turns it
  * claimed, by epoch. Never: opens a turn, sends to a platform, works on a turn another runner took.
  */
+import { setMaxListeners } from "node:events";
 import { describeError } from "../../bus/errors.ts";
 import type { StoredEvent } from "../../bus/event.ts";
 import { WAKE_QUEUE, WAKE_WORKING_MS, type QueueDelivery } from "../../bus/log.ts";
@@ -42,6 +43,8 @@ interface Held {
 export async function startAgentRunner(given: Ports, options: AgentRunnerOptions): Promise<RunningApp> {
   const { live, clock, random, logger } = given;
   const abort = new AbortController();
+  // Each turn that waits for the broker listens once.
+  setMaxListeners(0, abort.signal);
   const log = patientReads(given.log, { clock, signal: abort.signal });
   const ports = { ...given, log };
   const runner = `${options.name}/${random.token(8)}`;

@@ -172,12 +172,14 @@ export async function startRouter(ports: Ports, options: RouterOptions): Promise
         if (outcome.type === "stored") {
           const already = outcome.seq <= (decision.lane === "chat" ? lane.state.factsSeq : lane.state.turnsSeq);
           if (already) continue;
+        }
+        if (outcome.type === "stored" && outcome.entry === undefined) {
           const { event, lane: target } = append;
           const own = { ...event, seq: outcome.seq, subject: target.subject, storedAtMs: clock.nowMs() } as StoredEvent;
-          // What stands there may be a twin's word: the same id, but decided when it knew less or more.
-          applyEvent(lane.state, outcome.entry ?? own);
+          applyEvent(lane.state, own);
         } else if (lane.folded === before) {
-          // The event that stands in the way is on its way to us; folding it calls pump again.
+          // What stands there is on its way to us, and folding it calls pump again. Not sooner: even under our own id it may
+          // be a twin's word, which names messages that have not been read here yet.
           return;
         }
       }

@@ -2,7 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { figure, type ScenarioResult } from "./figures.ts";
 import { openPages } from "./pages.ts";
-import { cpuMsOf, memoryOf, type Memory } from "./procfs.ts";
+import { fineCpuMs, memoryOf, type Memory } from "./procfs.ts";
 import { startProduct } from "./product.ts";
 
 export interface IdleOptions {
@@ -33,12 +33,13 @@ export async function idle(options: IdleOptions): Promise<ScenarioResult> {
     const samples = new Map<string, number[]>([...product.pids.keys()].map((name) => [name, []]));
     const sums: number[] = [];
     const alone: number[] = [];
+    const fineCpu = (): number => [...product.pids.values()].reduce((sum, pid) => sum + fineCpuMs(pid), 0);
     const cpu: number[] = [];
     for (let round = 0; round < options.rounds; round++) {
-      const before = cpuMsOf(product.pids.values());
+      const before = fineCpu();
       const startedMs = performance.now();
       await wait(options.measureMs);
-      cpu.push(((cpuMsOf(product.pids.values()) - before) / (performance.now() - startedMs)) * 100);
+      cpu.push(((fineCpu() - before) / (performance.now() - startedMs)) * 100);
       const memory = new Map([...product.pids].map(([name, pid]) => [name, memoryOf(pid)]));
       for (const [name, { pss }] of memory) samples.get(name)?.push(pss);
       memory.delete("supervisor");

@@ -134,9 +134,11 @@ async function assertPage(tag: string): Promise<void> {
     `${tag}-${WORDS}`,
     { polling: "raf" },
   );
-  const events = await spy.events();
-  const asked = events.find((event) => event.type === "MessageReceived" && event.data.text === `say ${tag} ${WORDS}`);
-  assert.ok(asked?.type === "MessageReceived");
+  const asked = await spy.event("MessageReceived", { text: `say ${tag} ${WORDS}` });
+  const events = await until(`the end of ${tag} in the log`, async () => {
+    const all = await spy.events();
+    return all.some((event) => isEnd(event) && event.data.answers.includes(asked.data.message)) && all;
+  });
   assert.equal(await lastText(page), answerTo(events, PAGE_CHAT, asked.data.message));
   assert.equal(await lastText(page), wordsOf(tag, WORDS));
   const messages = events.filter((event) => event.type === "MessageReceived" && event.data.chat === PAGE_CHAT).length;

@@ -57,10 +57,10 @@ test("a token is found in a link, a fragment, or alone", () => {
   assert.equal(readToken("hello there"), undefined);
 });
 
-test("a retry is told with figure, wait and attempt", () => {
+test("a retry is told with its code, wait and attempt", () => {
   assert.equal(
-    retryWords({ type: "retry", attempt: 2, code: "MODEL_HTTP_429", message: "", retryAfterMs: 4000 }),
-    "The model did not answer (429). Asked again in 4 s, attempt 2.",
+    retryWords({ type: "retry", attempt: 2, code: "MODEL_RATE_LIMITED", message: "", retryAfterMs: 4000 }),
+    "Attempt 2 failed (MODEL_RATE_LIMITED). It asks for a wait of 4 s.",
   );
 });
 

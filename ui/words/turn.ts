@@ -30,11 +30,10 @@ export function turnWords(turn: TurnView, isWriting: boolean): string {
   }
 }
 
-/** "The model did not answer (429). Asked again in 4 s, attempt 2." */
+/** "Attempt 2 failed (MODEL_RATE_LIMITED). The model asks for a wait of 4 s." */
 export function retryWords(step: RetryStep): string {
-  const figure = /(?<!\d)[1-5]\d\d(?!\d)/.exec(`${step.code} ${step.message}`)?.[0] ?? step.code;
-  const after = step.retryAfterMs === undefined ? "" : ` in ${spanWords(step.retryAfterMs)}`;
-  return `The model did not answer (${figure}). Asked again${after}, attempt ${step.attempt}.`;
+  const after = step.retryAfterMs === undefined ? "" : ` It asks for a wait of ${spanWords(step.retryAfterMs)}.`;
+  return `Attempt ${step.attempt} failed (${step.code}).${after}`;
 }
 
 const toolStates: Record<ToolStep["state"], string> = {
