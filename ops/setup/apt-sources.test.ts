@@ -7,13 +7,13 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const deb822 = `# written by the installer
 Types: deb deb-src
 # an old address
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: ${keyring}
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: http://mirror.example/debian-security
 Suites: bookworm-security
 Components: main
 
@@ -28,7 +28,7 @@ test("a deb822 file gives its enabled stanzas, comments left out", () => {
   const sources = parseDeb822(deb822);
   assert.deepEqual(
     sources.map(({ uris }) => uris),
-    [["http://deb.debian.org/debian"], ["http://deb.debian.org/debian-security"]],
+    [["http://mirror.example/debian"], ["http://mirror.example/debian-security"]],
   );
   assert.deepEqual(sources[0]?.suites, ["bookworm", "bookworm-updates"]);
   assert.equal(sources[0]?.signedBy, keyring);
@@ -57,7 +57,7 @@ test("a one-line file gives its deb lines with their options", () => {
 test("only mirrors of the whole Debian archive are taken, each once", () => {
   const others = parseOneLine(
     [
-      "deb http://deb.debian.org/debian/ bookworm main",
+      "deb http://mirror.example/debian/ bookworm main",
       "deb http://archive.raspberrypi.com/debian bookworm main",
       "deb https://pkgs.example/node nodistro main",
       "deb http://security.debian.org/debian-security bookworm-security main",
@@ -66,6 +66,6 @@ test("only mirrors of the whole Debian archive are taken, each once", () => {
   );
   assert.deepEqual(
     debianMirrors([...parseDeb822(deb822), ...others]).map(({ uri }) => uri.replace(/\/$/, "")),
-    ["http://deb.debian.org/debian", "mirror+file:/etc/apt/mirrors/debian.list"],
+    ["http://mirror.example/debian", "mirror+file:/etc/apt/mirrors/debian.list"],
   );
 });
