@@ -54,7 +54,7 @@ function allowed(path: string, target: string): boolean {
   if (otherLayer === "schemas") return true;
   if (otherLayer === "bus") return ["services", "channels", "ops"].includes(layer);
   if (layer === "channels" && /^channels\/[a-z-]+\.ts$/.test(target)) return true;
-  return layer === "ops" && /^(services|channels)\/[a-z-]+\/(access|lines)\.ts$/.test(target);
+  return layer === "ops" && /^(services|channels)\/[a-z-]+\/(access|lines|replay|rebuild)\.ts$/.test(target);
 }
 
 const files = sources();
