@@ -38,7 +38,7 @@ function compileValidators(schemas: SchemaFile[]): string {
     allErrors: false,
     strict: true,
     allowUnionTypes: true,
-    keywords: ["x-kind", "x-lane"],
+    keywords: ["x-kind", "x-lane", "x-input"],
   });
   for (const { schema } of schemas) ajv.addSchema(schema);
   const names = Object.fromEntries(schemas.map(({ type, version, schema }) => [`${type}_${version}`, schema["$id"]]));
@@ -48,6 +48,13 @@ function compileValidators(schemas: SchemaFile[]): string {
     /const (\w+) = require\("ajv\/dist\/runtime\/ucs2length"\)\.default;/g,
     "const $1 = (text) => [...text].length;",
   );
+}
+
+/** Paths such as `lastStep.durationMs` of what a decision holds but does not decide: readings that a replay is given. */
+function inputPaths(schema: Record<string, unknown>, path: readonly string[] = []): string[] {
+  if (schema["x-input"] === true) return [path.join(".")];
+  const properties = (schema["properties"] ?? {}) as Record<string, Record<string, unknown>>;
+  return Object.entries(properties).flatMap(([name, member]) => inputPaths(member, [...path, name]));
 }
 
 async function generate(): Promise<Record<string, string>> {
@@ -72,7 +79,8 @@ async function generate(): Promise<Record<string, string>> {
   for (const [type, version] of newest) {
     const { schema } = all.find((file) => file.type === type && file.version === version)!;
     const role = commands.some((file) => file.type === type) ? "command" : "event";
-    catalogue += `  ${type}: { role: "${role}", kind: "${String(schema["x-kind"])}", lane: "${String(schema["x-lane"])}", version: ${version} },\n`;
+    const inputs = JSON.stringify(inputPaths(schema));
+    catalogue += `  ${type}: { role: "${role}", kind: "${String(schema["x-kind"])}", lane: "${String(schema["x-lane"])}", version: ${version}, inputs: ${inputs} },\n`;
   }
   catalogue += "} as const;\n";
   let declarations = `${banner}interface Validator {\n  (data: unknown): boolean;\n  errors?: { instancePath: string; message?: string; params: Record<string, unknown> }[] | null;\n}\n`;

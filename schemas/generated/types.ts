@@ -20,6 +20,19 @@ export interface CancelRequestedV1 {
     id: string;
     channel: string;
   };
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * A channel's account was closed because it flooded the log.
@@ -47,6 +60,19 @@ export interface ChatModelSelectedV1 {
     id: string;
     channel: string;
   };
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * The owner of the matter refused a command.
@@ -64,6 +90,19 @@ export interface CommandRefusedV1 {
    * platform's id of the chat
    */
   chat?: string;
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * A process could not handle an event and went on without it.
@@ -252,6 +291,10 @@ export interface ModelStepFailedV1 {
   attempt: number;
   model: string;
   requestHash: string;
+  /**
+   * sequence of the last signal the request contains, 0 for none
+   */
+  signalsThrough?: number;
   code: string;
   message: string;
   retryable: boolean;
@@ -338,6 +381,19 @@ export interface SteeredV1 {
      */
     seq: number;
   };
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * A task was taken off the due list.
@@ -348,6 +404,19 @@ export interface TaskCancelledV1 {
   by: {
     id: string;
     channel: string;
+  };
+  /**
+   * what the decider had read, and its clock: fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * clock reading at which it was last not due
+     */
+    quietAt?: string;
   };
 }
 /**
@@ -372,6 +441,19 @@ export interface TaskFiredV1 {
   };
   text: string;
   lateMs: number;
+  /**
+   * what the decider had read, and its clock: fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * clock reading at which it was last not due
+     */
+    quietAt?: string;
+  };
 }
 /**
  * A task stands in the due list.
@@ -398,6 +480,19 @@ export interface TaskScheduledV1 {
     id: string;
     channel: string;
   };
+  /**
+   * what the decider had read, and its clock: fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * clock reading at which it was last not due
+     */
+    quietAt?: string;
+  };
 }
 /**
  * A parked turn's time came.
@@ -422,6 +517,19 @@ export interface TimerFiredV1 {
      * HMAC of the triggering event and the attempt
      */
     turn: string;
+  };
+  /**
+   * what the decider had read, and its clock: fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * clock reading at which it was last not due
+     */
+    quietAt?: string;
   };
 }
 /**
@@ -770,6 +878,19 @@ export interface TurnRequestedV1 {
    * the turn this attempt replaces
    */
   retryOf?: string;
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * What a parked turn waited for is there.
@@ -788,6 +909,19 @@ export interface TurnResumedV1 {
    */
   turn: string;
   reason: "timer" | "signal";
+  /**
+   * what the decider had read: the arrival order, fed back in a replay
+   */
+  seen?: {
+    /**
+     * every event of its reading up to this sequence was folded
+     */
+    through: number;
+    /**
+     * sequence after which it last looked and had nothing to decide
+     */
+    quiet?: number;
+  };
 }
 /**
  * Take a task off the due list.

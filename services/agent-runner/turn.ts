@@ -211,9 +211,10 @@ export function startTurn(
   async function askModel(next: Extract<NextStep, { type: "ask-model" }>): Promise<void> {
     const failure = journal.failures.at(-1);
     if (failure !== undefined && failure.data.epoch === mine) {
-      const untilMs = failure.storedAtMs + retryDelayMs(journal.failures.length, failure.data.retryAfterMs);
-      const waitMs = untilMs - clock.nowMs();
-      if (waitMs > MAX_WAIT_IN_HAND_MS) {
+      // By recorded times alone: any runner, and a replay, parks until the same moment.
+      const delayMs = retryDelayMs(journal.failures.length, failure.data.retryAfterMs);
+      const untilMs = Date.parse(failure.time) + delayMs;
+      if (delayMs > MAX_WAIT_IN_HAND_MS) {
         const data = {
           ...turnData,
           epoch: mine,
@@ -223,6 +224,7 @@ export function startTurn(
         await step(event("TurnParked", `${mine} ${next.step} ${next.attempt}`, data));
         return;
       }
+      const waitMs = untilMs - clock.nowMs();
       if (waitMs > 0) await clock.sleep(waitMs, AbortSignal.any([interrupt.signal, stop.signal]));
       if (interrupt.signal.aborted || stop.signal.aborted) return;
     }
@@ -240,7 +242,7 @@ export function startTurn(
       maxOutputTokens: settings.maxOutputTokens,
     });
     const requestHash = hashJson(built);
-    const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash };
+    const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash, signalsThrough };
     const startedMs = clock.nowMs();
     let firstTokenMs: number | undefined;
     Object.assign(streaming, { epoch: mine, step: next.step, attempt: next.attempt, text: "" });
@@ -286,7 +288,6 @@ export function startTurn(
     const rawUsage = result.rawUsage as Record<string, unknown>;
     const completed = {
       ...common,
-      signalsThrough,
       ...result,
       rawUsage,
       toolCalls,

@@ -16,7 +16,7 @@ import {
   stored,
 } from "../../test/support/stored-events.ts";
 import { decideChat, type Decision } from "./decide.ts";
-import { applyEvent, applyUnreadable, newChat, type ChatState, type QueueMode } from "./state.ts";
+import { applyEvent, foldEntry, newChat, type ChatState, type QueueMode } from "./state.ts";
 
 const HERE = { channel: "web", chat: "c" };
 
@@ -229,6 +229,6 @@ void test("a task's fire opens a turn of its own that answers where it was asked
 void test("an event that cannot be read still moves its fence", () => {
   const state = given(received(1, "m1"));
   const entry = { type: "unreadable", seq: 7, subject: "log.turn.web.c.t.wake", storedAtMs: 0 } as const;
-  applyUnreadable(state, { ...entry, code: "BUS_EVENT_UNREADABLE", message: "" }, "turn");
+  foldEntry(state, { ...entry, code: "BUS_EVENT_UNREADABLE", message: "" }, "turn");
   assert.equal(opened(decide(state)).expected, 7);
 });

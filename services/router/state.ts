@@ -262,11 +262,43 @@ function applyTurnEvent(state: ChatState, event: StoredEvent): void {
   }
 }
 
+/**
+ * Folds an entry as it comes from the log; `lane` is the kind of its subject. Our own appends were folded when they were
+ * acknowledged and are passed over.
+ * @returns false when nothing was folded.
+ */
+export function foldEntry(state: ChatState, entry: LogEntry, lane: string | undefined): boolean {
+  if (entry.type === "unreadable") {
+    if (lane !== "turn" && lane !== "chat") return false;
+    applyUnreadable(state, entry, lane);
+    return true;
+  }
+  if (lane === "turn" && entry.seq <= state.turnsSeq) return false;
+  if (lane === "chat" && entry.seq <= state.factsSeq) return false;
+  applyEvent(state, entry);
+  return true;
+}
+
 /** Counts an entry that no schema reads: its sequence still moves the fences. */
-export function applyUnreadable(state: ChatState, entry: LogEntry, lane: "turn" | "chat"): void {
+function applyUnreadable(state: ChatState, entry: LogEntry, lane: "turn" | "chat"): void {
   if (lane === "chat") state.factsSeq = entry.seq;
   else {
     state.turnsSeq = entry.seq;
     if (state.active !== undefined) state.active.lastSeq = entry.seq;
   }
+}
+
+/** Drops what the event at `causeSeq` asked for: the log will never take the decision, and says so by a dead letter. */
+export function applyGivenUp(state: ChatState, causeSeq: number): void {
+  state.waiting = state.waiting.filter((waiting) => waiting.cause.seq !== causeSeq);
+  state.commands = state.commands.filter((command) => command.cause.seq !== causeSeq);
+  const { active } = state;
+  if (active?.parked?.resume !== undefined && (active.parked.cause ?? active.trigger).seq === causeSeq)
+    active.parked = undefined;
+}
+
+/** True for a task's chat whose turn is over: nothing comes to it any more. */
+export function isOver({ channel, active, waiting, commands, recent }: ChatState): boolean {
+  if (channel !== "sys" || active !== undefined || waiting.length > 0 || commands.length > 0) return false;
+  return recent.length > 0;
 }

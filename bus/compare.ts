@@ -1,0 +1,86 @@
+/** Compares a recorded event with what is computed now: the words in which a replay says what differs. Pure. */
+import { catalogue } from "../schemas/index.ts";
+import type { NewEvent, StoredEvent } from "./event.ts";
+import { canonicalJson } from "./ids.ts";
+
+/** Where a replay and the log part. */
+export interface Difference {
+  /** The recorded event it stands at; for a decision that the log lacks, the event after which it would be made. */
+  readonly seq: number;
+  /** changed: both decide, differently. missing: the log has it, nothing is decided now. extra: now decided, not in the log. */
+  readonly kind: "changed" | "missing" | "extra";
+  /** Type of the event, recorded or, for an extra one, computed. */
+  readonly type: string;
+  readonly source: string;
+  readonly channel?: string | undefined;
+  readonly chat?: string | undefined;
+  readonly turn?: string | undefined;
+  /** What differs, such as `data.text`, `id`, `subject`; for missing and extra ones empty. */
+  readonly path: string;
+  readonly recorded: unknown;
+  readonly computed: unknown;
+}
+
+/** An event on its way to a subject. */
+export interface Computed {
+  readonly subject: string;
+  readonly event: NewEvent;
+}
+
+/** Attributes compared beside the data. `time` is a clock reading and is not. */
+const ATTRIBUTES = ["type", "id", "source", "version", "correlationId", "causationId", "traceparent"] as const;
+
+function without(data: unknown, paths: readonly string[]): unknown {
+  if (paths.length === 0 || typeof data !== "object" || data === null) return data;
+  const copy: Record<string, unknown> = { ...data };
+  for (const path of paths) {
+    const [head = "", ...rest] = path.split(".");
+    if (rest.length === 0) delete copy[head];
+    else if (head in copy) copy[head] = without(copy[head], [rest.join(".")]);
+  }
+  return copy;
+}
+
+interface Fault {
+  readonly path: string;
+  readonly recorded: unknown;
+  readonly computed: unknown;
+}
+
+/** The first place in which two JSON values differ, keys in their order. */
+function firstFault(recorded: unknown, computed: unknown, path: string): Fault | undefined {
+  if (Object.is(recorded, computed)) return undefined;
+  const bothObjects =
+    typeof recorded === "object" && typeof computed === "object" && recorded !== null && computed !== null;
+  if (!bothObjects || Array.isArray(recorded) !== Array.isArray(computed)) return { path, recorded, computed };
+  const [left, right] = [recorded as Record<string, unknown>, computed as Record<string, unknown>];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const fault = firstFault(left[key], right[key], Array.isArray(recorded) ? `${path}[${key}]` : `${path}.${key}`);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** Data of an event without the readings a replay is given. */
+export function decidedData(event: Pick<NewEvent, "type" | "data">): unknown {
+  return without(event.data, catalogue[event.type].inputs);
+}
+
+/** What differs first between a recorded event and the one computed in its place; undefined when nothing does. */
+export function compareEvents(recorded: StoredEvent, { subject, event }: Computed): Fault | undefined {
+  for (const name of ATTRIBUTES) {
+    if (recorded[name] !== event[name]) return { path: name, recorded: recorded[name], computed: event[name] };
+  }
+  if (recorded.subject !== subject) return { path: "subject", recorded: recorded.subject, computed: subject };
+  const [left, right] = [decidedData(recorded), decidedData(event)];
+  // By canonical bytes first: as quick as it gets, and what "to the byte" means.
+  if (canonicalJson(left) === canonicalJson(right)) return undefined;
+  // Through JSON once, as it would be stored.
+  return firstFault(left, JSON.parse(JSON.stringify(right)), "data") ?? { path: "data", recorded: left, computed: right };
+}
+
+/** Who and where, for a difference at `event`. */
+export function placeOf(event: NewEvent | StoredEvent): Pick<Difference, "type" | "source" | "channel" | "chat" | "turn"> {
+  const { channel, chat, turn } = event.data as { channel?: string; chat?: string; turn?: string };
+  return { type: event.type, source: event.source, channel, chat, turn };
+}
