@@ -76,11 +76,15 @@ export function compareEvents(recorded: StoredEvent, { subject, event }: Compute
   // By canonical bytes first: as quick as it gets, and what "to the byte" means.
   if (canonicalJson(left) === canonicalJson(right)) return undefined;
   // Through JSON once, as it would be stored.
-  return firstFault(left, JSON.parse(JSON.stringify(right)), "data") ?? { path: "data", recorded: left, computed: right };
+  return (
+    firstFault(left, JSON.parse(JSON.stringify(right)), "data") ?? { path: "data", recorded: left, computed: right }
+  );
 }
 
 /** Who and where, for a difference at `event`. */
-export function placeOf(event: NewEvent | StoredEvent): Pick<Difference, "type" | "source" | "channel" | "chat" | "turn"> {
+export function placeOf(
+  event: NewEvent | StoredEvent,
+): Pick<Difference, "type" | "source" | "channel" | "chat" | "turn"> {
   const { channel, chat, turn } = event.data as { channel?: string; chat?: string; turn?: string };
   return { type: event.type, source: event.source, channel, chat, turn };
 }

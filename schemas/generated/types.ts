@@ -406,17 +406,13 @@ export interface TaskCancelledV1 {
     channel: string;
   };
   /**
-   * what the decider had read, and its clock: fed back in a replay
+   * what the decider had read: the arrival order, fed back in a replay
    */
   seen?: {
     /**
      * every event of its reading up to this sequence was folded
      */
     through: number;
-    /**
-     * clock reading at which it was last not due
-     */
-    quietAt?: string;
   };
 }
 /**
@@ -450,7 +446,11 @@ export interface TaskFiredV1 {
      */
     through: number;
     /**
-     * clock reading at which it was last not due
+     * how far it had read when it last looked and this was not due
+     */
+    quiet?: number;
+    /**
+     * its clock then
      */
     quietAt?: string;
   };
@@ -481,17 +481,13 @@ export interface TaskScheduledV1 {
     channel: string;
   };
   /**
-   * what the decider had read, and its clock: fed back in a replay
+   * what the decider had read: the arrival order, fed back in a replay
    */
   seen?: {
     /**
      * every event of its reading up to this sequence was folded
      */
     through: number;
-    /**
-     * clock reading at which it was last not due
-     */
-    quietAt?: string;
   };
 }
 /**
@@ -527,7 +523,11 @@ export interface TimerFiredV1 {
      */
     through: number;
     /**
-     * clock reading at which it was last not due
+     * how far it had read when it last looked and this was not due
+     */
+    quiet?: number;
+    /**
+     * its clock then
      */
     quietAt?: string;
   };

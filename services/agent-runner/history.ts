@@ -57,7 +57,9 @@ export function createHistory(log: Pick<Log, "fetch">): ChatHistory {
       cache.delete(name);
       const usable = known !== undefined && known.fromSeq <= from && known.toSeq <= request.seq;
       const fresh = await read(request, key, usable ? known.toSeq + 1 : from);
-      const entries = [...(usable ? known.entries.filter((entry) => entry.seq >= from) : []), ...fresh].slice(-MAX_ENTRIES);
+      const entries = [...(usable ? known.entries.filter((entry) => entry.seq >= from) : []), ...fresh].slice(
+        -MAX_ENTRIES,
+      );
       if (entries.length <= MAX_CACHED_ENTRIES) {
         cache.set(name, { fromSeq: from, toSeq: request.seq, entries });
         const [oldest] = cache.keys();

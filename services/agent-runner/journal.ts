@@ -69,11 +69,13 @@ export function foldTurn(journal: Journal, event: StoredEvent): void {
       return;
     case "Steered":
       if (journal.steered.some((one) => one.seq === event.seq)) return;
+      // A reader may bring them in another order than the log has: what is asked and answered goes by the log.
       journal.steered.push({ seq: event.seq, message: event.data.message });
+      journal.steered.sort((a, b) => a.seq - b.seq);
       journal.lastSignalSeq = Math.max(journal.lastSignalSeq, event.seq);
       return;
     case "CancelRequested":
-      journal.cancel ??= event;
+      if (journal.cancel === undefined || event.seq < journal.cancel.seq) journal.cancel = event;
       journal.lastSignalSeq = Math.max(journal.lastSignalSeq, event.seq);
       return;
     case "TurnClaimed":

@@ -7,15 +7,14 @@ import schedule from "node-schedule";
 import { appendSurely } from "../../bus/append.ts";
 import { deadLetter } from "../../bus/dead-letter.ts";
 import { describeError } from "../../bus/errors.ts";
-import { makeEvent, type LogEntry, type StoredEvent } from "../../bus/event.ts";
-import { deriveId } from "../../bus/ids.ts";
+import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
 import type { SnapshotStore } from "../../bus/snapshot.ts";
-import { filters, lanes } from "../../bus/subjects.ts";
+import { filters } from "../../bus/subjects.ts";
+import { appendFor, SOURCE, taskOf, type Seen } from "./appends.ts";
 import { decideCommand, decideDue, nextDueMs, type Decision } from "./decide.ts";
-import { applyEvent, forgetTurn, newDueList, type DueList } from "./due-list.ts";
+import { applyEvent, newDueList, type DueList } from "./due-list.ts";
 
-const SOURCE = "scheduler";
 const READS = [filters.commands, filters.tasks, filters.steps, filters.outs];
 /** node-schedule misses clock jumps: the list is looked at this often whatever it says. */
 const RECHECK_MS = 20_000;
@@ -48,26 +47,19 @@ export async function startScheduler(ports: Ports, options: SchedulerOptions): P
   let caughtUp = false;
   let working = false;
   let again = false;
+  /** When the list was last gone through: what was not due then was not fired. */
+  let quiet: Seen["quiet"];
   let cancelWake: () => void = () => undefined;
   let reject: (error: unknown) => void = () => undefined;
   const failed = new Promise<never>((_, fail) => (reject = fail));
   failed.catch(() => undefined);
 
   async function append(decision: Decision): Promise<void> {
-    const { type, group, task, expected, cause, data } = decision;
-    const id =
-      type === "TaskFired"
-        ? deriveId(task, decision.data.due)
-        : deriveId(cause.id, type, type === "TimerFired" ? decision.data.due : "");
-    const lane = lanes.task(group, task);
-    const event = makeEvent(type, id, { source: SOURCE, nowMs: clock.nowMs(), cause }, data);
-    const outcome = await appendSurely(
-      log,
-      { lane, expectedLastSeq: expected, event },
-      { clock, signal: abort.signal },
-    );
+    const wanted = appendFor(decision, clock.nowMs(), { through: position, quiet });
+    const outcome = await appendSurely(log, wanted, { clock, signal: abort.signal });
     // Folded at once; met again by the reader it changes nothing. After a conflict the reader brings what stands there.
     if (outcome.type !== "stored") return;
+    const { event, lane } = wanted;
     const own = { ...event, seq: outcome.seq, subject: lane.subject, storedAtMs: clock.nowMs() } as StoredEvent;
     applyEvent(list, outcome.entry ?? own);
   }
@@ -83,8 +75,10 @@ export async function startScheduler(ports: Ports, options: SchedulerOptions): P
     try {
       do {
         again = false;
-        for (const command of list.commands) await append(decideCommand(list, command, (id) => deriveId("task", id)));
-        for (const due of decideDue(list, clock.nowMs())) await append(due);
+        for (const command of list.commands) await append(decideCommand(list, command, taskOf));
+        const look = { through: position, atMs: clock.nowMs() };
+        for (const due of decideDue(list, look.atMs)) await append(due);
+        quiet = look;
       } while (again && !abort.signal.aborted);
       cancelWake();
       const next = nextDueMs(list);
@@ -98,16 +92,9 @@ export async function startScheduler(ports: Ports, options: SchedulerOptions): P
   }
 
   async function fold(entry: LogEntry): Promise<void> {
+    if (entry.type === "unreadable") await deadLetter(ports, SOURCE, entry, entry.code, entry.message);
+    else applyEvent(list, entry);
     position = entry.seq;
-    if (entry.type === "unreadable") {
-      await deadLetter(ports, SOURCE, entry, entry.code, entry.message);
-      return;
-    }
-    if (entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled") {
-      forgetTurn(list, entry.data.turn);
-      return;
-    }
-    applyEvent(list, entry);
   }
 
   async function save(): Promise<void> {

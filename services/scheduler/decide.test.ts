@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { StoredEvent } from "../../bus/event.ts";
-import { BY, NOW_MS, parked, stored } from "../../test/support/stored-events.ts";
+import { BY, NOW_MS, parked, stopped, stored } from "../../test/support/stored-events.ts";
 import { decideCommand, decideDue, nextDueMs, type Decision } from "./decide.ts";
-import { applyEvent, forgetTurn, newDueList, type DueList } from "./due-list.ts";
+import { applyEvent, newDueList, type DueList } from "./due-list.ts";
 
 const replyTo = { channel: "web", chat: "c" };
 const taskOf = (command: string): string => `task-of-${command}`;
@@ -93,8 +93,7 @@ void describe("the due list", () => {
   });
 
   void test("forgets a turn that ended, with its fences", () => {
-    const list = given(parked(1, "t", at(1_000)));
-    forgetTurn(list, "t");
+    const list = given(parked(1, "t", at(1_000)), stopped(2, "t", []));
     assert.deepEqual(list, newDueList());
   });
 

@@ -113,6 +113,11 @@ export function applyEvent(list: DueList, event: StoredEvent): void {
       };
       return;
     }
+    case "TurnCompleted":
+    case "TurnFailed":
+    case "TurnCancelled":
+      forgetTurn(list, event.data.turn);
+      return;
     case "TimerFired":
       delete list.timers[event.data.parked.turn];
       list.timerSeqs[event.data.parked.turn] = event.seq;
@@ -122,7 +127,7 @@ export function applyEvent(list: DueList, event: StoredEvent): void {
 }
 
 /** Forgets the fences of turns that ended. */
-export function forgetTurn(list: DueList, turn: string): void {
+function forgetTurn(list: DueList, turn: string): void {
   delete list.timers[turn];
   delete list.timerSeqs[turn];
 }

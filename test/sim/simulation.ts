@@ -18,6 +18,7 @@ import { projectBatch, startUiProjection } from "../../services/ui-projection/ap
 import type { Ports } from "../../bus/runtime.ts";
 import type { ReadModel } from "../../services/ui-projection/database.ts";
 import type { Tool } from "../../services/agent-runner/tools/tool.ts";
+import type { ReplaySettings } from "../../ops/replay/replay.ts";
 import { createSeededRandom, createVirtualClock, type SeededRandom } from "../support/virtual-clock.ts";
 import { learn, newFacts, openMatters, type Facts } from "./facts.ts";
 import { createGate, type Gate } from "./gate.ts";
@@ -34,6 +35,8 @@ import {
   wakeOn,
 } from "./world.ts";
 
+/** Key under which every simulated home mints its tokens. */
+export const INSTALL_KEY = new Uint8Array(32).fill(7);
 const START_MS = Date.UTC(2026, 0, 1);
 /** A system in which nothing happens for this long and something is owed is stuck: above any wait it may rightly make. */
 const STUCK_MS = 100_000;
@@ -63,6 +66,8 @@ export interface SimulationResult {
   readonly facts: Facts;
   readonly deaths: number;
   readonly virtualMs: number;
+  /** What its processes decided with, as a replay takes it. */
+  readonly decidedWith: ReplaySettings;
 }
 
 interface Slot {
@@ -95,7 +100,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   world.slowRate = shape.pick([0.1, 0.5]);
 
   // --- processes -----------------------------------------------------------------------------------------------------
-  const mint = tokenMint(new Uint8Array(32).fill(7));
+  const mint = tokenMint(INSTALL_KEY);
   const maxTurns = shape.pick([1, 2, 8]);
   const readModelDisk = newReadModelDisk();
   const settings = {
@@ -305,6 +310,12 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     facts,
     deaths,
     virtualMs: clock.nowMs() - START_MS,
+    decidedWith: {
+      router: { queueMode },
+      runner: settings,
+      tools: fakeTools(world, random.fork("specs"), createGate({ log, live, clock, onKilled: () => undefined })),
+      versions: settings.versions,
+    },
   };
 }
 

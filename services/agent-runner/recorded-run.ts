@@ -1,0 +1,340 @@
+/**
+ * The world of one recorded run, as its runner saw it: each thing the loop asks for is answered from the log, each event it
+ * would append is compared with the one that stands there. Positions are those of the calls, not of arrival.
+ */
+import { compareEvents, placeOf, type Difference } from "../../bus/compare.ts";
+import { describeError, TaffrailError } from "../../bus/errors.ts";
+import type { LogEntry, NewEvent, StoredEvent } from "../../bus/event.ts";
+import type { Live } from "../../bus/live.ts";
+import type { Log } from "../../bus/log.ts";
+import type { Clock, Random } from "../../bus/ports.ts";
+import { matchesFilter, type Lane } from "../../bus/subjects.ts";
+import {
+  cancelled,
+  ModelError,
+  type Model,
+  type ModelErrorCode,
+  type ModelRequest,
+  type ModelResult,
+} from "./model/port.ts";
+import type { Tool } from "./tools/tool.ts";
+
+/** How a run ended: its turn did, it parked, another claim took the turn, or the log ends. */
+export type Closing = "ended" | "parked" | "taken" | "open";
+
+export interface RecordedRunParts {
+  /** All entries of the turn. */
+  readonly entries: readonly LogEntry[];
+  /** The run's claim and what it appended. */
+  readonly script: readonly StoredEvent[];
+  readonly closing: Closing;
+  readonly request: StoredEvent<"TurnRequested">;
+  readonly log: Pick<Log, "fetch">;
+  readonly onRequest?: ((turn: string, request: ModelRequest) => void) | undefined;
+}
+
+export interface RecordedRun {
+  readonly ports: { readonly log: Log; readonly live: Live; readonly clock: Clock; readonly random: Random };
+  readonly model: Model;
+  tool(tool: Pick<Tool, "spec" | "effect">): Tool;
+  /** Who hears the signals. */
+  onSignal(listener: (signal: StoredEvent) => void): void;
+  /** Resolves when it is known how the loop and the log part, or that the run goes no further. */
+  readonly verdict: Promise<Difference | undefined>;
+  /** The loop came to its end by itself. */
+  ended(outcome: string): Difference | undefined;
+  failed(error: unknown): Difference | undefined;
+  stalled(): Difference | undefined;
+  close(): void;
+  readonly closed: boolean;
+  /** Events compared and found equal. */
+  readonly compared: number;
+  /** Rises with everything the loop asks for. */
+  readonly progress: number;
+  /** Reads of the log under way. */
+  readonly reading: number;
+}
+
+/** Codes with which an append is refused for its content: the log does not hold what did not fit. */
+const UNFIT = ["BUS_EVENT_TOO_LARGE", "BUS_EVENT_INVALID"];
+/** A runner needs one look at its turn to get a fence right. */
+const MAX_REFUSALS = 3;
+const CUT = "\n[cut here]";
+const never = new Promise<never>(() => undefined);
+
+const conflict = (lastSeq: number): TaffrailError =>
+  new TaffrailError("BUS_APPEND_CONFLICT", "another event stands there", { lastSeq });
+
+const isSignal = ({ type }: LogEntry): boolean => type === "Steered" || type === "CancelRequested";
+const isRun = ({ subject }: LogEntry): boolean => subject.split(".")[5] === "run";
+
+export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
+  const { entries, script, closing, request } = parts;
+  const root = request.subject.replace(/\.wake$/, "");
+  const claim = script[0] as StoredEvent<"TurnClaimed">;
+  const signals = entries.filter((entry): entry is StoredEvent => entry.type !== "unreadable" && isSignal(entry));
+  let index = 0;
+  let visibleSeq = claim.seq - 1;
+  let nowMs = Date.parse(claim.data.clock);
+  let unfit = false;
+  let refusals = 0;
+  let closed = false;
+  let progress = 0;
+  let reading = 0;
+  let listener: (signal: StoredEvent) => void = () => undefined;
+  let settle: (difference: Difference | undefined) => void = () => undefined;
+  const verdict = new Promise<Difference | undefined>((resolve) => (settle = resolve));
+
+  const recorded = (): StoredEvent | undefined => script[index];
+  /** Up to here the run's own lanes are known to its runner. */
+  const runSeq = (): number => (index === 0 ? claim.seq - 1 : script[index - 1]!.seq);
+
+  function differs(kind: Difference["kind"], at: StoredEvent, more: Partial<Difference>): Difference {
+    return { ...placeOf(at), seq: at.seq, kind, path: "", recorded: at.data, computed: undefined, ...more };
+  }
+
+  /** The loop does something else than what stands next, or something more. */
+  function parted(computed: unknown, event?: NewEvent): void {
+    const next = recorded();
+    const last = script[index - 1] ?? claim;
+    if (next !== undefined) settle(differs("changed", next, { path: "type", recorded: next.type, computed }));
+    // A run that was cut off might have done this: nothing can be said of it.
+    else if (closing === "taken" || closing === "open") settle(undefined);
+    else {
+      const place = event === undefined ? {} : placeOf(event);
+      settle(differs("extra", last, { ...place, recorded: undefined, computed: event?.data ?? computed }));
+    }
+  }
+
+  /** Tells the runner of signals up to `seq`, at most. */
+  function tell(seq: number, which: (signal: StoredEvent) => boolean = () => true): void {
+    for (const signal of signals) {
+      if (signal.seq <= visibleSeq || signal.seq > seq) continue;
+      if (!which(signal)) return;
+      visibleSeq = signal.seq;
+      listener(signal);
+    }
+  }
+
+  /** Before the loop makes the next event: the signals its runner knew by then, as far as the event says it. */
+  function prepare(): void {
+    const next = recorded();
+    if (next === undefined) return;
+    if (next.type === "ModelStepCompleted") tell(next.data.signalsThrough);
+    else if (next.type === "ModelStepFailed")
+      tell(next.data.signalsThrough ?? next.seq, ({ type }) => type === "Steered");
+    else if (next.type === "TurnCompleted") tell(next.data.lastStep.signalsThrough);
+    else if (next.type === "TurnFailed") tell(next.seq);
+    else if (next.type === "TurnCancelled" && !streamsFirst(next)) tell(next.seq);
+  }
+
+  /** The turn was stopped in a model call that the log does not hold; what a failed call had said may be its only words. */
+  function streamsFirst(end: StoredEvent<"TurnCancelled">): boolean {
+    const words = streamed(end);
+    const before = script[index - 1];
+    const failedWith = before?.type === "ModelStepFailed" ? (before.data.partialChars ?? 0) : 0;
+    return words.length !== failedWith;
+  }
+
+  /** What was streamed of an answer when the turn was stopped: not among the finished steps. */
+  function streamed(end: StoredEvent<"TurnCancelled">): string {
+    const said: string[] = [];
+    for (const entry of entries) {
+      if (entry.type === "ModelStepCompleted" && entry.seq < end.seq && entry.data.text !== "")
+        said.push(entry.data.text);
+    }
+    const before = said.length === 0 ? "" : `${said.join("\n\n")}\n\n`;
+    return end.data.partialText.startsWith(before) ? end.data.partialText.slice(before.length) : "";
+  }
+
+  function lastSeqOver(fence: string, before: number): number {
+    return entries.findLast((entry) => entry.seq < before && matchesFilter(fence, entry.subject))?.seq ?? 0;
+  }
+
+  function append(lane: Lane, expected: number, event: NewEvent): Promise<never> {
+    progress++;
+    if (closed) return never;
+    if (unfit && !UNFIT.includes((event.data as { code?: string }).code ?? ""))
+      return Promise.reject(
+        new TaffrailError((recorded() as StoredEvent<"TurnFailed">).data.code as "BUS_EVENT_TOO_LARGE", "recorded"),
+      );
+    const next = recorded();
+    if (next === undefined) {
+      parted(undefined, event);
+      return never;
+    }
+    const stood = lastSeqOver(lane.fence, next.seq);
+    if (stood !== expected) {
+      // As the broker did: the runner reads on and decides anew. One that never gets it right has another fence now.
+      if (++refusals <= MAX_REFUSALS) return Promise.reject(conflict(stood));
+      settle(differs("changed", next, { path: "fence", recorded: stood, computed: expected }));
+      return never;
+    }
+    const fault = compareEvents(next, { subject: lane.subject, event });
+    if (fault !== undefined) {
+      settle(differs("changed", next, fault));
+      return never;
+    }
+    refusals = 0;
+    index++;
+    prepare();
+    // It stands there already: the runner goes on from the stored bytes, as after a lost answer.
+    return Promise.reject(conflict(next.seq));
+  }
+
+  async function fetch(options: Parameters<Log["fetch"]>[0]): Promise<LogEntry[]> {
+    progress++;
+    if (options.filter.startsWith(`${root}.`)) {
+      const known = (entry: LogEntry): boolean =>
+        isRun(entry) ? entry.seq <= runSeq() : entry.seq <= (isSignal(entry) ? visibleSeq : claim.seq);
+      const { filter, fromSeq, toSeq = Number.MAX_SAFE_INTEGER, limit } = options;
+      return entries
+        .filter(
+          (entry) => entry.seq >= fromSeq && entry.seq <= toSeq && known(entry) && matchesFilter(filter, entry.subject),
+        )
+        .slice(0, limit);
+    }
+    reading++;
+    try {
+      return await parts.log.fetch(options);
+    } finally {
+      reading--;
+    }
+  }
+
+  async function run(asked: ModelRequest, stream: Parameters<Model["run"]>[1]): Promise<ModelResult> {
+    progress++;
+    if (closed) return never;
+    parts.onRequest?.(request.data.turn, asked);
+    const next = recorded();
+    switch (next?.type) {
+      case "ModelStepCompleted": {
+        const { toolCalls, signalsThrough } = next.data;
+        stream.onText(next.data.text);
+        // An answer became a step only because the runner had heard more.
+        if (toolCalls.length === 0) {
+          prepare();
+          tell(next.seq, (signal) => signal.seq > signalsThrough && signal.type === "Steered");
+        }
+        return resultOf(next.data);
+      }
+      case "TurnCompleted":
+        stream.onText(next.data.lastStep.text);
+        return resultOf(next.data.lastStep);
+      case "ModelStepFailed": {
+        const { code, message, retryable, retryAfterMs, partialChars = 0 } = next.data;
+        const end = script[index + 1];
+        const words = end?.type === "TurnCancelled" ? streamed(end) : "";
+        stream.onText(words.length === partialChars ? words : " ".repeat(partialChars));
+        throw new ModelError(code as ModelErrorCode, message, {
+          retryable,
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        });
+      }
+      case "TurnCancelled":
+        stream.onText(streamed(next));
+        tell(next.seq);
+        throw cancelled();
+      case "TurnFailed":
+        if (UNFIT.includes(next.data.code)) {
+          unfit = true;
+          return { text: "", toolCalls: [], finishReason: "other", usage: NO_USAGE, rawUsage: null };
+        }
+    }
+    parted("asks the model");
+    return never;
+  }
+
+  async function runTool(name: string): Promise<string> {
+    progress++;
+    if (closed) return never;
+    const next = recorded();
+    if (next?.type === "TurnFailed" && UNFIT.includes(next.data.code)) {
+      unfit = true;
+      return "";
+    }
+    if (next?.type !== "ToolCompleted") {
+      parted(`runs the tool ${name}`);
+      return never;
+    }
+    const { outcome, result } = next.data;
+    // One character more than was kept: the loop cuts it again, in its own way.
+    if (outcome === "ok") return result.endsWith(CUT) ? `${result.slice(0, -CUT.length)}.` : result;
+    if (outcome === "interrupted") tell(next.seq);
+    throw new Error(result);
+  }
+
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    sleep(ms) {
+      progress++;
+      // The limit of a tool never strikes: whether it did is in the tool's result.
+      const next = recorded();
+      if (closed || next === undefined || next.type === "ToolCompleted") return never;
+      nowMs += ms;
+      return Promise.resolve();
+    },
+  };
+  const nowhere = (): never => {
+    throw new Error("a replay reaches nothing outside the log");
+  };
+  const log: Log = {
+    append,
+    fetch,
+    read: nowhere,
+    get: nowhere,
+    identity: nowhere,
+    queue: nowhere,
+    queueFloor: nowhere,
+  };
+  const live: Live = { publish: () => undefined, subscribe: nowhere, request: nowhere, serve: nowhere };
+
+  return {
+    ports: { log, live, clock, random: { token: nowhere, fraction: nowhere } },
+    model: { run },
+    tool: ({ spec, effect }) => ({ spec, effect, run: () => runTool(spec.name) }),
+    onSignal: (heard) => (listener = heard),
+    verdict,
+    ended(outcome) {
+      const next = recorded();
+      if (next === undefined) return undefined;
+      return differs("missing", next, { computed: `the turn is ${outcome}` });
+    },
+    failed: (error) =>
+      differs("changed", recorded() ?? claim, {
+        path: "type",
+        recorded: recorded()?.type,
+        computed: describeError(error),
+      }),
+    stalled() {
+      const next = recorded();
+      return next === undefined ? undefined : differs("missing", next, { computed: "it waits for ever" });
+    },
+    close: () => (closed = true),
+    get closed() {
+      return closed;
+    },
+    get compared() {
+      return index;
+    },
+    get progress() {
+      return progress;
+    },
+    get reading() {
+      return reading;
+    },
+  };
+}
+
+const NO_USAGE = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0 };
+
+/** What the model gave, from the step it became. Call ids are made anew by the loop. */
+function resultOf(step: StoredEvent<"TurnCompleted">["data"]["lastStep"]): ModelResult {
+  const { text, toolCalls, finishReason, usage, rawUsage } = step;
+  const calls = toolCalls.map(({ name, arguments: given }, index) => ({
+    callId: `call ${index}`,
+    name,
+    arguments: given as Record<string, unknown>,
+  }));
+  return { text, toolCalls: calls, finishReason, usage, rawUsage };
+}

@@ -1,0 +1,131 @@
+/**
+ * Recorded turns on the runner's own loop. In: the events of a turn. Out: the first thing the loop does differently now. Fed
+ * back: claims, clock, signals, results of model and tools. Never: a model, a tool, a word to a reader, an append.
+ */
+import { pino } from "pino";
+import type { Difference } from "../../bus/compare.ts";
+import type { LogEntry, StoredEvent } from "../../bus/event.ts";
+import type { Log } from "../../bus/log.ts";
+import { parseSubject, type TurnKey } from "../../bus/subjects.ts";
+import { createHistory, type ChatHistory } from "./history.ts";
+import type { ModelRequest } from "./model/port.ts";
+import { createRecordedRun, type Closing, type RecordedRun } from "./recorded-run.ts";
+import type { Tool } from "./tools/tool.ts";
+import { startTurn, type TurnSettings } from "./turn.ts";
+
+export interface TurnReplayOptions {
+  /** What a turn is run with now; model and versions are those its claims recorded. */
+  readonly settings: Pick<TurnSettings, "systemPrompt" | "maxOutputTokens" | "limits">;
+  readonly tools: readonly Pick<Tool, "spec" | "effect">[];
+  /** Reads the conversations before the turns. */
+  readonly log: Pick<Log, "fetch">;
+  /** Called with each full request that is computed. */
+  readonly onRequest?: ((turn: string, request: ModelRequest) => void) | undefined;
+}
+
+export interface TurnVerdict {
+  readonly difference?: Difference | undefined;
+  /** The claim under which it differs. */
+  readonly claim?: StoredEvent<"TurnClaimed"> | undefined;
+  /** Events compared. */
+  readonly compared: number;
+}
+
+export interface TurnReplay {
+  /** Plays the events of one turn, in log order from its TurnRequested on. */
+  play(entries: readonly LogEntry[]): Promise<TurnVerdict>;
+}
+
+/** Turns of the event loop without a sign of life, after which the loop waits for something that never comes. */
+const STALLED_TURNS = 500;
+
+/** The runs of a turn, one per claim. */
+function runsOf(
+  entries: readonly LogEntry[],
+): { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[] {
+  const runs: { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[] = [];
+  for (const entry of entries) {
+    if (entry.subject.split(".")[5] !== "run") continue;
+    const current = runs.at(-1);
+    if (entry.type === "TurnClaimed") {
+      if (current?.closing === "open") current.closing = "taken";
+      runs.push({ claim: entry, rest: [], closing: "open" });
+    } else if (current === undefined) continue;
+    // Behind what cannot be read nothing is known of the run.
+    else if (entry.type === "unreadable") current.closing = "taken";
+    else if (current.closing === "open") {
+      current.rest.push(entry);
+      if (entry.type === "TurnParked") current.closing = "parked";
+      if (entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled")
+        current.closing = "ended";
+    }
+  }
+  return runs;
+}
+
+export function createTurnReplay(options: TurnReplayOptions): TurnReplay {
+  const history = createHistory(options.log);
+  return {
+    async play(entries) {
+      const request = entries.find((entry) => entry.type === "TurnRequested");
+      const place = request === undefined ? undefined : parseSubject(request.subject);
+      if (request === undefined || place?.type !== "turn") return { compared: 0 };
+      let compared = 0;
+      for (const { claim, rest, closing } of runsOf(entries)) {
+        const run = createRecordedRun({ entries, script: [claim, ...rest], closing, request, ...options });
+        const difference = await playRun(run, { options, history, request, claim, key: place.key });
+        compared += run.compared;
+        if (difference !== undefined) return { difference, claim, compared };
+      }
+      return { compared };
+    },
+  };
+}
+
+interface RunParts {
+  readonly options: TurnReplayOptions;
+  readonly history: ChatHistory;
+  readonly request: StoredEvent<"TurnRequested">;
+  readonly claim: StoredEvent<"TurnClaimed">;
+  readonly key: TurnKey;
+}
+
+const silent = pino({ level: "silent" });
+
+async function playRun(recorded: RecordedRun, parts: RunParts): Promise<Difference | undefined> {
+  const { options, claim } = parts;
+  const { settings } = options;
+  const tools = new Map(options.tools.map((tool) => [tool.spec.name, recorded.tool(tool)]));
+  const turn = startTurn(
+    {
+      ports: { ...recorded.ports, logger: silent },
+      model: recorded.model,
+      tools,
+      history: parts.history,
+      settings: { ...settings, configuredModel: claim.data.model, versions: claim.data.versions },
+      runner: claim.data.runner,
+    },
+    parts.key,
+    parts.request,
+    false,
+  );
+  recorded.onSignal((signal) => turn.signal(signal));
+  const done = turn.done.then(
+    (outcome) => recorded.ended(outcome),
+    (error: unknown) => recorded.failed(error),
+  );
+  const difference = await Promise.race([done, recorded.verdict, stalled(recorded)]);
+  recorded.close();
+  turn.abandon();
+  return difference;
+}
+
+/** Resolves when the loop gives no sign of life any more. */
+async function stalled(recorded: RecordedRun): Promise<Difference | undefined> {
+  for (let seen = -1, turns = 0; turns < STALLED_TURNS && !recorded.closed; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (recorded.reading === 0 && recorded.progress === seen) continue;
+    [seen, turns] = [recorded.progress, 0];
+  }
+  return recorded.closed ? undefined : recorded.stalled();
+}

@@ -1,0 +1,180 @@
+/**
+ * The scheduler's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Clock
+ * readings are those the events hold. Each task and each parked turn is looked at for itself, as the fences do. Never: appends.
+ */
+import { compareEvents, placeOf, type Difference } from "../../bus/compare.ts";
+import type { LogEntry, StoredEvent } from "../../bus/event.ts";
+import { appendFor, taskOf } from "./appends.ts";
+import { decideCommand, decideDue, type Decision } from "./decide.ts";
+import { applyEvent, newDueList, type DueList } from "./due-list.ts";
+
+/** It looks every 20 s; a scheduler that has not fired for this long was not there. */
+const OWED_MS = 60_000;
+
+/** Far more than end while a scheduler is behind. */
+const MAX_OVER = 1_000;
+const OVER = /^(TaskFired|TaskCancelled|TurnCompleted|TurnFailed|TurnCancelled)$/;
+
+type SchedulerEvent = StoredEvent<"TaskScheduled" | "TaskCancelled" | "TaskFired" | "TimerFired" | "CommandRefused">;
+
+export interface SchedulerReplay {
+  take(entry: LogEntry): Difference | undefined;
+  /** What is owed at the end of the log: differences when it ends at `endMs`, long after; else still to come. */
+  finish(endMs: number): { differences: Difference[]; open: number };
+  readonly compared: number;
+}
+
+interface Entity {
+  list: DueList;
+  /** Read, not yet folded: the next decision says how far its scheduler had read. */
+  pending: LogEntry[];
+  last: LogEntry | undefined;
+}
+
+function isDecision(entry: LogEntry): entry is SchedulerEvent {
+  return entry.type !== "unreadable" && entry.subject.startsWith("log.task.");
+}
+
+/** The task or parked turn an entry is about. */
+function entityOf(entry: LogEntry): string | undefined {
+  switch (entry.type) {
+    case "ScheduleTask":
+      return `task ${taskOf(entry.id)}`;
+    case "CancelTask":
+      return `task ${entry.data.task}`;
+    case "TaskScheduled":
+    case "TaskCancelled":
+    case "TaskFired":
+      return `task ${entry.data.task}`;
+    case "TurnParked":
+    case "TurnCompleted":
+    case "TurnFailed":
+    case "TurnCancelled":
+      return `turn ${entry.data.turn}`;
+    case "TimerFired":
+      return `turn ${entry.data.parked.turn}`;
+    default:
+      return undefined;
+  }
+}
+
+export function createSchedulerReplay(options: { compares(seq: number): boolean }): SchedulerReplay {
+  const entities = new Map<string, Entity>();
+  /** Entity of each command that is open: a refusal stands on a subject of its own. */
+  const commands = new Map<string, string>();
+  /** Names of entities that are over, oldest first. */
+  const over = new Set<string>();
+  let compared = 0;
+
+  function locate(entry: LogEntry): { name: string; entity: Entity } | undefined {
+    const refused = entry.type === "CommandRefused" && entry.subject.startsWith("log.task.");
+    const name = refused ? commands.get(entry.causationId ?? "") : entityOf(entry);
+    if (name === undefined) return undefined;
+    let entity = entities.get(name);
+    if (entity === undefined) {
+      // The end of a turn that never parked is nothing to keep.
+      if (entry.type.startsWith("Turn") && entry.type !== "TurnParked") return undefined;
+      entity = { list: newDueList(), pending: [], last: undefined };
+      entities.set(name, entity);
+    }
+    if (entry.type === "ScheduleTask" || entry.type === "CancelTask") commands.set(entry.id, name);
+    return { name, entity };
+  }
+
+  function foldThrough(entity: Entity, seq: number): void {
+    for (const entry of entity.pending)
+      if (entry.seq <= seq && entry.type !== "unreadable") applyEvent(entity.list, entry);
+    entity.pending = entity.pending.filter((entry) => entry.seq > seq);
+  }
+
+  function decisionFor({ list }: Entity, recorded: SchedulerEvent): Decision | undefined {
+    if (recorded.type === "TaskFired" || recorded.type === "TimerFired") {
+      const dueMs = Date.parse(recorded.data.due);
+      const nowMs = recorded.type === "TaskFired" ? dueMs + recorded.data.lateMs : Date.parse(recorded.time);
+      return decideDue(list, nowMs)[0];
+    }
+    const command = list.commands.find(({ cause }) => cause.id === recorded.causationId);
+    return command === undefined ? undefined : decideCommand(list, command, taskOf);
+  }
+
+  function check(entity: Entity, recorded: SchedulerEvent): Difference | undefined {
+    const { seen } = recorded.data;
+    // A release that did not say what it had read is taken to have read everything.
+    foldThrough(entity, seen?.through ?? recorded.seq);
+    const { seen: look } = recorded.data as { seen?: { quiet?: number; quietAt?: string } };
+    if (look?.quietAt !== undefined && (entity.last?.seq ?? 0) <= (look.quiet ?? 0)) {
+      const [early] = decideDue(entity.list, Date.parse(look.quietAt));
+      if (early !== undefined) return extra(early, recorded.seq);
+    }
+    const decision = decisionFor(entity, recorded);
+    if (decision === undefined)
+      return {
+        ...placeOf(recorded),
+        seq: recorded.seq,
+        kind: "missing",
+        path: "",
+        recorded: recorded.data,
+        computed: undefined,
+      };
+    const { event, lane } = appendFor(decision, 0, { through: 0 });
+    const fault = compareEvents(recorded, { subject: lane.subject, event });
+    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+  }
+
+  function extra(decision: Decision, seq: number): Difference {
+    const { event } = appendFor(decision, 0, { through: seq });
+    return { ...placeOf(event), seq, kind: "extra", path: "", recorded: undefined, computed: decision.data };
+  }
+
+  /** Tasks and parked turns would pile up for ever; a late scheduler may still fire one that has ended meanwhile. */
+  function forgetLater(name: string): void {
+    over.add(name);
+    const [oldest] = over;
+    if (over.size <= MAX_OVER || oldest === undefined) return;
+    over.delete(oldest);
+    entities.delete(oldest);
+  }
+
+  return {
+    get compared() {
+      return compared;
+    },
+    take(entry) {
+      const found = locate(entry);
+      if (found === undefined) return undefined;
+      const { name, entity } = found;
+      let difference: Difference | undefined;
+      if (isDecision(entry)) {
+        if (options.compares(entry.seq)) {
+          compared++;
+          difference = check(entity, entry);
+        } else foldThrough(entity, entry.seq);
+        if (entry.type === "CommandRefused") commands.delete(entry.causationId ?? "");
+        applyEvent(entity.list, entry);
+      } else entity.pending.push(entry);
+      entity.last = entry;
+      if (OVER.test(entry.type)) forgetLater(name);
+      return difference;
+    },
+    finish(endMs) {
+      const differences: Difference[] = [];
+      let open = 0;
+      for (const entity of entities.values()) {
+        foldThrough(entity, Number.MAX_SAFE_INTEGER);
+        const { list, last } = entity;
+        if (last === undefined || !options.compares(last.seq)) continue;
+        const [command] = list.commands;
+        const decision = command === undefined ? decideDue(list, endMs)[0] : decideCommand(list, command, taskOf);
+        if (decision === undefined) continue;
+        const sinceMs = command?.storedAtMs ?? Math.max(dueMsOf(decision), last.storedAtMs);
+        if (endMs - sinceMs > OWED_MS) differences.push(extra(decision, last.seq));
+        else open++;
+      }
+      return { differences, open };
+    },
+  };
+}
+
+function dueMsOf(decision: Decision): number {
+  return "due" in decision.data ? Date.parse(decision.data.due) : 0;
+}
