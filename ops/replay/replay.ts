@@ -31,8 +31,8 @@ export interface ReplayOptions {
   readonly log: LogReader;
   /** First sequence of `entries`. */
   readonly startSeq: number;
-  /** Events that are compared; the others are only folded. All when absent. */
-  readonly compares?: (seq: number) => boolean;
+  /** Entries that are compared, asked in log order; the others are only folded. All when absent. */
+  readonly compares?: (entry: LogEntry) => boolean;
   /** Milliseconds since the epoch at which the log is known to have ended. */
   readonly endMs: number;
   readonly onRequest?: TurnReplayOptions["onRequest"];
@@ -64,7 +64,8 @@ const MAX_OPEN_TURNS = 10_000;
 
 interface OpenTurn {
   entries: LogEntry[];
-  compares: boolean;
+  /** Its request is among what is compared. */
+  compared: boolean;
 }
 
 function isEnd(entry: LogEntry): boolean {
@@ -78,8 +79,8 @@ export async function replay(
 ): Promise<ReplayReport> {
   const { settings, mint, compares = () => true } = options;
   const window = createChatWindow(options.log, options.startSeq);
-  const router = createRouterReplay({ settings: settings.router, mint, compares });
-  const scheduler = createSchedulerReplay({ compares });
+  const router = createRouterReplay({ settings: settings.router, mint });
+  const scheduler = createSchedulerReplay();
   const turns: TurnReplay = createTurnReplay({
     settings: settings.runner,
     tools: settings.tools,
@@ -96,14 +97,14 @@ export async function replay(
   }
 
   async function play(turn: OpenTurn): Promise<void> {
-    if (!turn.compares) return;
+    if (!turn.compared) return;
     const verdict = await turns.play(turn.entries);
     report.turns++;
     report.compared += verdict.compared;
     found(verdict.difference, verdict.claim);
   }
 
-  async function takeTurn(entry: LogEntry): Promise<void> {
+  async function takeTurn(entry: LogEntry, compared: boolean): Promise<void> {
     const place = parseSubject(entry.subject);
     if (place?.type !== "turn") return;
     const { turn } = place.key;
@@ -111,7 +112,7 @@ export async function replay(
     if (held === undefined) {
       // Turns whose beginning lies before the stretch are not played.
       if (entry.type !== "TurnRequested") return;
-      held = { entries: [], compares: compares(entry.seq) };
+      held = { entries: [], compared };
       open.set(turn, held);
       const [oldest] = open.keys();
       if (open.size > MAX_OPEN_TURNS && oldest !== undefined) open.delete(oldest);
@@ -127,9 +128,10 @@ export async function replay(
     if (entry.type === "unreadable") report.unreadable++;
     if (entry.type === "TurnClaimed") claim = entry;
     window.add(entry);
-    found(router.take(entry));
-    found(scheduler.take(entry));
-    await takeTurn(entry);
+    const compared = compares(entry);
+    found(router.take(entry, compared));
+    found(scheduler.take(entry, compared));
+    await takeTurn(entry, compared);
   }
 
   read: for await (const batch of entries) {

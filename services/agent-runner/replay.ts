@@ -7,9 +7,12 @@ import type { Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { Log } from "../../bus/log.ts";
 import { parseSubject, type TurnKey } from "../../bus/subjects.ts";
+import type { Settings } from "../../bus/settings.ts";
+import { runnerConfig } from "./config.ts";
 import { createHistory, type ChatHistory } from "./history.ts";
 import type { ModelRequest } from "./model/port.ts";
 import { createRecordedRun, type Closing, type RecordedRun } from "./recorded-run.ts";
+import { builtInTools } from "./tools/built-in.ts";
 import type { Tool } from "./tools/tool.ts";
 import { startTurn, type TurnSettings } from "./turn.ts";
 
@@ -128,4 +131,14 @@ async function stalled(recorded: RecordedRun): Promise<Difference | undefined> {
     [seen, turns] = [recorded.progress, 0];
   }
   return recorded.closed ? undefined : recorded.stalled();
+}
+
+/** What a runner of this release would run turns with, given its settings. @throws CONFIG_INVALID */
+export function turnReplaySettings(settings: Settings): Pick<TurnReplayOptions, "settings" | "tools"> & {
+  readonly versions: TurnSettings["versions"];
+} {
+  const unused = (): Promise<never> => Promise.reject(new Error("a replay keeps no notes"));
+  const tools = builtInTools({ add: unused, list: unused });
+  const { turn } = runnerConfig(settings, { apiKey: undefined }, tools);
+  return { settings: turn, tools, versions: turn.versions };
 }

@@ -31,13 +31,11 @@ const OWED_MS = 60_000;
 export interface RouterReplayOptions {
   readonly settings: RouterSettings;
   readonly mint: TokenMint;
-  /** True for events that are compared; the others are only folded. */
-  compares(seq: number): boolean;
 }
 
 export interface RouterReplay {
-  /** Takes the next entry of the log. */
-  take(entry: LogEntry): Difference | undefined;
+  /** Takes the next entry of the log; one that is not `compared` is only folded. */
+  take(entry: LogEntry, compared: boolean): Difference | undefined;
   /** What is owed at the end of the log: differences when it ends at `endMs`, long after; else chats still at work. */
   finish(endMs: number): { differences: Difference[]; open: number };
   /** Decisions compared. */
@@ -54,7 +52,8 @@ interface Lane extends Known {
   /** The turn that runs, in log order. */
   active: { turn: string; replyTo: { channel: string; chat: string } } | undefined;
   lastDecisionSeq: number;
-  last: LogEntry | undefined;
+  /** The newest entry, and whether it is compared. */
+  last: { seq: number; storedAtMs: number; compared: boolean } | undefined;
 }
 
 function isDecision(entry: LogEntry): entry is RouterEvent {
@@ -192,13 +191,13 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
     get compared() {
       return compared;
     },
-    take(entry) {
+    take(entry, comparing) {
       const lane = locate(entry);
       if (lane === undefined) return undefined;
-      lane.last = entry;
+      lane.last = { seq: entry.seq, storedAtMs: entry.storedAtMs, compared: comparing };
       let found: Difference | undefined;
       if (isDecision(entry)) {
-        if (options.compares(entry.seq)) {
+        if (comparing) {
           compared++;
           found = check(lane, entry);
         } else foldThrough(lane, entry.data.seen?.through ?? entry.seq);
@@ -221,7 +220,7 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
       for (const lane of directory.all()) {
         foldThrough(lane, Number.MAX_SAFE_INTEGER);
         const decision = decide(lane.state);
-        if (decision === undefined || lane.last === undefined || !options.compares(lane.last.seq)) continue;
+        if (decision === undefined || lane.last?.compared !== true) continue;
         if (endMs - lane.last.storedAtMs > OWED_MS) differences.push(extra(lane, decision, lane.last.seq));
         else open++;
       }
@@ -229,3 +228,5 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
     },
   };
 }
+
+export { routerSettings } from "./config.ts";

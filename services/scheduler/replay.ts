@@ -18,7 +18,8 @@ const OVER = /^(TaskFired|TaskCancelled|TurnCompleted|TurnFailed|TurnCancelled)$
 type SchedulerEvent = StoredEvent<"TaskScheduled" | "TaskCancelled" | "TaskFired" | "TimerFired" | "CommandRefused">;
 
 export interface SchedulerReplay {
-  take(entry: LogEntry): Difference | undefined;
+  /** Takes the next entry of the log; one that is not `compared` is only folded. */
+  take(entry: LogEntry, compared: boolean): Difference | undefined;
   /** What is owed at the end of the log: differences when it ends at `endMs`, long after; else still to come. */
   finish(endMs: number): { differences: Difference[]; open: number };
   readonly compared: number;
@@ -28,7 +29,8 @@ interface Entity {
   list: DueList;
   /** Read, not yet folded: the next decision says how far its scheduler had read. */
   pending: LogEntry[];
-  last: LogEntry | undefined;
+  /** The newest entry, and whether it is compared. */
+  last: { seq: number; storedAtMs: number; compared: boolean } | undefined;
 }
 
 function isDecision(entry: LogEntry): entry is SchedulerEvent {
@@ -58,7 +60,7 @@ function entityOf(entry: LogEntry): string | undefined {
   }
 }
 
-export function createSchedulerReplay(options: { compares(seq: number): boolean }): SchedulerReplay {
+export function createSchedulerReplay(): SchedulerReplay {
   const entities = new Map<string, Entity>();
   /** Entity of each command that is open: a refusal stands on a subject of its own. */
   const commands = new Map<string, string>();
@@ -139,20 +141,20 @@ export function createSchedulerReplay(options: { compares(seq: number): boolean 
     get compared() {
       return compared;
     },
-    take(entry) {
+    take(entry, comparing) {
       const found = locate(entry);
       if (found === undefined) return undefined;
       const { name, entity } = found;
       let difference: Difference | undefined;
       if (isDecision(entry)) {
-        if (options.compares(entry.seq)) {
+        if (comparing) {
           compared++;
           difference = check(entity, entry);
         } else foldThrough(entity, entry.seq);
         if (entry.type === "CommandRefused") commands.delete(entry.causationId ?? "");
         applyEvent(entity.list, entry);
       } else entity.pending.push(entry);
-      entity.last = entry;
+      entity.last = { seq: entry.seq, storedAtMs: entry.storedAtMs, compared: comparing };
       if (OVER.test(entry.type)) forgetLater(name);
       return difference;
     },
@@ -162,7 +164,7 @@ export function createSchedulerReplay(options: { compares(seq: number): boolean 
       for (const entity of entities.values()) {
         foldThrough(entity, Number.MAX_SAFE_INTEGER);
         const { list, last } = entity;
-        if (last === undefined || !options.compares(last.seq)) continue;
+        if (last?.compared !== true) continue;
         const [command] = list.commands;
         const decision = command === undefined ? decideDue(list, endMs)[0] : decideCommand(list, command, taskOf);
         if (decision === undefined) continue;
