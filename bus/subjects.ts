@@ -101,6 +101,8 @@ export const filters = {
   processes: "log.process.>",
   dead: "log.dead.>",
   turn: (key: TurnKey): string => `${turnRoot(key)}.>`,
+  /** A turn whose chat is not known. */
+  turnById: (turn: string): string => `log.turn.*.*.${token(turn)}.>`,
   chatInbound: (channel: string, chat: string): string => `log.in.${token(channel)}.${encodeToken(chat)}.>`,
   /** A message with all its revisions, also those that came before it. */
   messageRevisions: (channel: string, chat: string, message: string): string =>

@@ -5,6 +5,7 @@ import { parseSubject } from "../../bus/subjects.ts";
 export interface LogFilter {
   readonly chat?: string | undefined;
   readonly group?: string | undefined;
+  /** Beginning of its id. */
   readonly turn?: string | undefined;
   readonly type?: string | undefined;
 }
@@ -38,7 +39,7 @@ export function logFilter(filter: LogFilter): (entry: LogEntry) => boolean {
       if (!own && (place.turn === undefined || !turns.has(place.turn))) return false;
     }
     if (filter.type !== undefined && entry.type !== filter.type) return false;
-    if (filter.turn !== undefined && place.turn !== filter.turn) return false;
+    if (filter.turn !== undefined && place.turn?.startsWith(filter.turn) !== true) return false;
     return filter.group === undefined || place.group === filter.group;
   };
 }

@@ -1,21 +1,20 @@
-/** `taffrail log show` and `log tail`: the log itself, read as the core user `cli`. */
+/** `taffrail log show` and `log tail`: the events of the log, one a line. */
 import { TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
-import type { Log } from "../../bus/log.ts";
 import { LOG_ROOT } from "../../bus/subjects.ts";
 import { catalogue, isKnownType } from "../../schemas/index.ts";
 import { lineOf } from "../../services/ui-projection/lines.ts";
 import { suggestion } from "../config/nearest.ts";
+import { readStretch, withSource } from "../source/source.ts";
 import { watchEnd } from "../supervisor/control.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { withLog } from "./bus.ts";
 import { logFilter } from "./log-filter.ts";
-import { parsePlace, type Place } from "./moment.ts";
+import { endOf, placeOption, startOf, stretchOf } from "./log-stretch.ts";
+import { asksForTurn, showTurn } from "./log-turn.ts";
+import type { Place } from "./moment.ts";
 import { homeOf, textOption } from "./options.ts";
 import { UsageError, type CommandLine } from "./usage.ts";
-
-/** Events asked for at once; the answer is a few hundred kB at the most. */
-const PAGE = 500;
 
 interface Request {
   passes(entry: LogEntry): boolean;
@@ -28,11 +27,7 @@ function readRequest(line: CommandLine): Request {
   const type = textOption(line, "type");
   if (type !== undefined && !isKnownType(type) && type !== "unreadable")
     throw new UsageError(`log: "${type}" is not a type${suggestion(type, Object.keys(catalogue))}`);
-  const place = (name: string): Place | undefined => {
-    const text = textOption(line, name);
-    return text === undefined ? undefined : parsePlace(text, name, Date.now());
-  };
-  const [from, to] = [place("from"), place("to")];
+  const [from, to] = [placeOption(line, "from"), placeOption(line, "to")];
   const json = line.options["json"] === true;
   return {
     passes: logFilter({
@@ -48,18 +43,12 @@ function readRequest(line: CommandLine): Request {
 }
 
 export async function showLog(line: CommandLine): Promise<number> {
+  if (asksForTurn(line)) return showTurn(line);
   const request = readRequest(line);
-  await withLog(homeOf(line), async (log) => {
-    const { lastSeq } = await log.identity();
-    const toSeq = Math.min(lastSeq, (await endOf(log, request.to, lastSeq)) ?? lastSeq);
-    let fromSeq = await startOf(log, request.from, 1, lastSeq);
-    while (fromSeq <= toSeq) {
-      const page = await log.fetch({ filter: LOG_ROOT, fromSeq, toSeq, limit: PAGE });
+  await withSource(homeOf(line), async ({ log }) => {
+    const { fromSeq, toSeq } = await stretchOf(log, request.from, request.to);
+    for await (const page of readStretch(log, fromSeq, toSeq))
       for (const entry of page) if (request.passes(entry)) request.print(entry);
-      const last = page.at(-1);
-      if (last === undefined) break;
-      fromSeq = last.seq + 1;
-    }
   });
   return 0;
 }
@@ -91,31 +80,6 @@ export async function tailLog(line: CommandLine): Promise<number> {
   watch.forget();
   if (gone) throw new TaffrailError("NOT_RUNNING", "Taffrail has stopped", { home });
   return 0;
-}
-
-async function startOf(log: Log, place: Place | undefined, otherwise: number, lastSeq: number): Promise<number> {
-  if (place === undefined) return otherwise;
-  return place.type === "seq" ? place.seq : firstSince(log, place.atMs, lastSeq);
-}
-
-async function endOf(log: Log, place: Place | undefined, lastSeq: number): Promise<number | undefined> {
-  if (place === undefined) return undefined;
-  if (place.type === "seq") return place.seq;
-  // A time to come has no sequence yet.
-  return place.atMs > Date.now() ? undefined : (await firstSince(log, place.atMs + 1, lastSeq)) - 1;
-}
-
-/** First sequence stored at `atMs` or later: stored times rise with the sequence, so halving finds it. */
-async function firstSince(log: Log, atMs: number, lastSeq: number): Promise<number> {
-  let low = 1;
-  let high = lastSeq + 1;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const [entry] = await log.fetch({ filter: LOG_ROOT, fromSeq: middle, limit: 1 });
-    if (entry === undefined || entry.storedAtMs >= atMs) high = middle;
-    else low = entry.seq + 1;
-  }
-  return low;
 }
 
 const SEQ_WIDTH = 6;

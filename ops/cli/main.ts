@@ -19,6 +19,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   send: async () => (await import("./send.ts")).send,
   "log show": async () => (await import("./log.ts")).showLog,
   "log tail": async () => (await import("./log.ts")).tailLog,
+  "log stats": async () => (await import("./log-stats.ts")).logStats,
   link: async () => (await import("./link.ts")).link,
   "tasks add": async () => (await import("./tasks.ts")).addTask,
   "tasks cancel": async () => (await import("./tasks.ts")).cancelTask,

@@ -25,7 +25,7 @@ const oneChat = { chat: { value: "ID", help: "the conversation" } } as const;
 const logOptions = {
   chat: { value: "ID", help: "only this chat" },
   group: { value: "NAME", help: "only this group" },
-  turn: { value: "ID", help: "only this turn" },
+  turn: { value: "ID", help: "only this turn; the beginning of its id will do" },
   type: { value: "TYPE", help: "only events of this type, such as MessageReceived" },
   from: { value: "WHEN", help: "first: a sequence, a time, or an age such as 10m" },
   to: { value: "WHEN", help: "last, written alike" },
@@ -55,8 +55,23 @@ export const verbs: Readonly<Record<string, Verb>> = {
       model: { value: "MODEL", help: "such as demo or ollama:llama3.2" },
     },
   },
-  "log show": { operands: "", count: [0, 0], help: "print events of the log", options: logOptions },
+  "log show": {
+    operands: "[TURN]",
+    count: [0, 1],
+    help: "print events, or the story of a turn (its id's beginning, or a sequence)",
+    options: {
+      ...logOptions,
+      story: { help: "tell a turn: --turn, or the last one, of --chat or of all" },
+      graph: { value: "FORM", help: "what caused what, of a turn or --chat: text, json or mermaid" },
+    },
+  },
   "log tail": { operands: "", count: [0, 0], help: "follow the log", options: logOptions },
+  "log stats": {
+    operands: "",
+    count: [0, 0],
+    help: "count events, turns, tokens; time to the end of a turn",
+    options: { from: logOptions.from, to: logOptions.to, json: { help: "as JSON" } },
+  },
   link: { operands: "", count: [0, 0], help: "print a new one-time link to the page", options: {} },
   "tasks add": {
     operands: '"TEXT"',
@@ -119,7 +134,9 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     throw new UsageError(`${verb}: ${spec.operands} is missing; taffrail ${verb} ${spec.operands}`);
   if (operands.length > most) {
     const extra = operands[most] ?? "";
-    throw new UsageError(`${verb}: "${extra}" is too much${most === 1 ? "; put the text in quotes" : ""}`);
+    throw new UsageError(
+      `${verb}: "${extra}" is too much${spec.operands.startsWith('"') ? "; put the text in quotes" : ""}`,
+    );
   }
   return { verb, operands, options };
 }
@@ -155,7 +172,8 @@ function findVerb(args: readonly string[]): { verb: string; rest: readonly strin
 
 /** The help of one verb, or of all. */
 export function helpText(words: readonly string[] = []): string {
-  const asked = Object.keys(verbs).filter((name) => name === words.join(" ") || name.split(" ")[0] === words[0]);
+  const exact = Object.keys(verbs).filter((name) => name === words.join(" "));
+  const asked = exact.length > 0 ? exact : Object.keys(verbs).filter((name) => name.split(" ")[0] === words[0]);
   if (words.length > 0 && asked.length === 0)
     throw new UsageError(`"${words.join(" ")}" is not a verb${suggestion(words[0] ?? "", Object.keys(verbs))}`);
   if (asked.length > 0) return asked.map(verbHelp).join("\n\n");

@@ -18,6 +18,10 @@ export interface Config {
     readonly systemPrompt?: string;
   };
   readonly chat: { readonly queueMode: "steer" | "queue" | "interrupt" };
+  /** US dollars per million tokens, by model, such as `anthropic:<id>`. */
+  readonly prices: Readonly<
+    Record<string, { readonly input: number; readonly output: number; readonly cachedInput?: number }>
+  >;
 }
 
 /** Every problem found, one line each; `where` is the file's key or the variable's name. */
