@@ -18,6 +18,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   status: async () => (await import("./status.ts")).status,
   send: async () => (await import("./send.ts")).send,
   "log show": async () => (await import("./log.ts")).showLog,
+  replay: async () => (await import("./replay.ts")).replayLog,
   "log tail": async () => (await import("./log.ts")).tailLog,
   "log stats": async () => (await import("./log-stats.ts")).logStats,
   link: async () => (await import("./link.ts")).link,

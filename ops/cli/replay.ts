@@ -1,43 +1,40 @@
 /** `taffrail replay`: recorded turns once more through the deciders of this release, offline. */
-import { TaffrailError } from "../../bus/errors.ts";
+import { hasCode, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
-import { filters } from "../../bus/subjects.ts";
 import { codeVersion } from "../config/code-version.ts";
 import { loadConfig } from "../config/load.ts";
 import { describeReplay } from "../replay/describe.ts";
 import { replay, type ReplayReport } from "../replay/replay.ts";
 import { mintOf, replaySettings } from "../replay/settings.ts";
-import { readStretch, withSource, type LogSource } from "../source/source.ts";
+import { readStretch, withSource, type LogReader, type LogSource } from "../source/source.ts";
+import { findTurn, lastTurns, parseTurnName } from "../source/turn-events.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { logFilter } from "./log-filter.ts";
-import { endOf, startOf } from "./log-range.ts";
-import { parsePlace, type Place } from "./moment.ts";
+import { placeOption, stretchOf } from "./log-stretch.ts";
+import type { Place } from "./moment.ts";
 import { homeOf, textOption } from "./options.ts";
 import { UsageError, type CommandLine } from "./usage.ts";
 
 interface Wish {
-  readonly what?: string;
-  readonly from?: Place;
-  readonly to?: Place;
+  /** A turn, or else a chat. */
+  readonly either?: string | undefined;
+  readonly turn?: string | undefined;
+  readonly chat?: string | undefined;
+  readonly from?: Place | undefined;
+  readonly to?: Place | undefined;
   readonly json: boolean;
   readonly requests: boolean;
 }
 
 function readWish(line: CommandLine): Wish {
-  const place = (name: string): Place | undefined => {
-    const text = textOption(line, name);
-    return text === undefined ? undefined : parsePlace(text, name, Date.now());
-  };
-  const [what] = line.operands;
-  const [from, to] = [place("from"), place("to")];
-  const all = line.options["all"] === true;
-  const said = [what !== undefined, from !== undefined || to !== undefined, all].filter(Boolean).length;
-  if (said === 0) throw new UsageError("replay: say what: a turn, a chat, --from and --to, or --all");
-  if (said > 1) throw new UsageError("replay: a turn or chat, --from and --to, or --all: one of them");
+  const [either] = line.operands;
+  const [turn, chat] = [textOption(line, "turn"), textOption(line, "chat")];
+  const [from, to] = [placeOption(line, "from"), placeOption(line, "to")];
+  const ways = [either, turn, chat, from ?? to, line.options["all"]].filter((way) => way !== undefined).length;
+  if (ways === 0) throw new UsageError("replay: say what: a turn, a chat, --from and --to, or --all");
+  if (ways > 1) throw new UsageError("replay: a turn, a chat, --from and --to, or --all: one of them");
   return {
-    ...(what === undefined ? {} : { what }),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...{ either, turn, chat, from, to },
     json: line.options["json"] === true,
     requests: line.options["requests"] === true,
   };
@@ -61,7 +58,7 @@ export async function replayLog(line: CommandLine): Promise<number> {
 async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport> {
   const { log, home } = source;
   const { lastSeq } = await log.identity();
-  const compares = await comparing(source, wish, lastSeq);
+  const compares = await comparing(source, wish);
   const last = await log.get(lastSeq);
   return replay(readStretch(log, 1, lastSeq), {
     settings: replaySettings(loadConfig(process.env, { home }), codeVersion()),
@@ -74,20 +71,23 @@ async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport
   });
 }
 
-/** Which entries are compared; those before them are only folded. @throws REPLAY_UNKNOWN */
-async function comparing(source: LogSource, wish: Wish, lastSeq: number): Promise<(entry: LogEntry) => boolean> {
-  const { log } = source;
-  if (wish.what === undefined) {
-    const fromSeq = await startOf(log, wish.from, 1, lastSeq);
-    const toSeq = (await endOf(log, wish.to, lastSeq)) ?? lastSeq;
-    return ({ seq }) => seq >= fromSeq && seq <= toSeq;
+/** Which entries are compared; those before them are only folded. @throws TURN_UNKNOWN, NOT_FOUND */
+async function comparing({ log }: LogSource, wish: Wish): Promise<(entry: LogEntry) => boolean> {
+  if (wish.chat !== undefined) return ofChat(log, wish.chat);
+  const named = wish.turn ?? wish.either;
+  if (named !== undefined) {
+    const turn = await findTurn(log, parseTurnName(named)).catch((error: unknown) => {
+      if (wish.either === undefined || !hasCode(error, "TURN_UNKNOWN")) throw error;
+      return undefined;
+    });
+    return turn === undefined ? ofChat(log, named) : logFilter({ turn });
   }
-  const { what } = wish;
-  const turn = /^[A-Za-z0-9_-]{1,64}$/.test(what)
-    ? await log.fetch({ filter: filters.turnAnywhere(what), fromSeq: 1, limit: 1 })
-    : [];
-  if (turn.length > 0) return logFilter({ turn: what });
-  const passes = logFilter({ chat: what });
-  for await (const batch of readStretch(log, 1, lastSeq)) if (batch.some(passes)) return logFilter({ chat: what });
-  throw new TaffrailError("REPLAY_UNKNOWN", `the log has no turn or chat "${what}"`);
+  const { fromSeq, toSeq } = await stretchOf(log, wish.from, wish.to);
+  return ({ seq }) => seq >= fromSeq && seq <= toSeq;
+}
+
+async function ofChat(log: LogReader, chat: string): Promise<(entry: LogEntry) => boolean> {
+  const [last] = await lastTurns(log, { chat, count: 1 });
+  if (last === undefined) throw new TaffrailError("NOT_FOUND", `the log has no turn and no chat with turns "${chat}"`);
+  return logFilter({ chat });
 }

@@ -1,12 +1,10 @@
 /** `taffrail up`: runs the supervisor in this process until it is told to stop. */
 import { calledAs } from "./called.ts";
-import { existsSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describeError } from "../../bus/errors.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { codeVersion, distFolder } from "../config/code-version.ts";
 import { version } from "../config/version.ts";
 import { createOutput, type Output } from "../supervisor/output.ts";
 import { ownProcesses } from "../supervisor/process-list.ts";
@@ -28,7 +26,7 @@ export async function up(line: CommandLine): Promise<number> {
     env: process.env,
     output,
     version,
-    processes: (port) => ownProcesses(config, distFolder(), port, version),
+    processes: (port) => ownProcesses(config, distFolder(), port, { version, code: codeVersion() }),
   });
   const interruption = stopOnSignals(supervisor, output);
   try {
@@ -41,12 +39,6 @@ export async function up(line: CommandLine): Promise<number> {
   await supervisor.stopped;
   output.say("info", "stopped");
   return interruption.broken ? 1 : 0;
-}
-
-/** The bundles lie beside this one; run from its source they are in dist/. */
-function distFolder(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  return existsSync(join(here, "router.js")) ? here : join(here, "..", "..", "dist");
 }
 
 function stopOnSignals(supervisor: Supervisor, output: Output): { asked: boolean; broken: boolean } {

@@ -72,6 +72,20 @@ export const verbs: Readonly<Record<string, Verb>> = {
     help: "count events, turns, tokens; time to the end of a turn",
     options: { from: logOptions.from, to: logOptions.to, json: { help: "as JSON" } },
   },
+  replay: {
+    operands: "[TURN|CHAT]",
+    count: [0, 1],
+    help: "decide recorded turns again, offline, and compare",
+    options: {
+      turn: { value: "ID", help: "one turn: its id, the beginning of it, or a sequence in it" },
+      chat: { value: "ID", help: "all turns of a conversation" },
+      from: { value: "WHEN", help: "first: a sequence, a time, or an age such as 10m" },
+      to: { value: "WHEN", help: "last, written alike" },
+      all: { help: "the whole log" },
+      requests: { help: "print each full model request as it is computed, as JSON" },
+      json: { help: "the report as JSON" },
+    },
+  },
   link: { operands: "", count: [0, 0], help: "print a new one-time link to the page", options: {} },
   "tasks add": {
     operands: '"TEXT"',

@@ -10,7 +10,7 @@ import type { ReplaySettings } from "./replay.ts";
 
 /** `code`: version of the code as claims record it. @throws CONFIG_INVALID */
 export function replaySettings(config: Config, code: string): ReplaySettings {
-  const processes = ownProcesses(config, "", 0, code);
+  const processes = ownProcesses(config, "", 0, { version: code, code });
   const settingsOf = (user: string): Readonly<Record<string, unknown>> =>
     processes.find((one) => one.user === user)?.settings ?? {};
   const { settings, tools, versions } = turnReplaySettings(settingsOf("agent-runner"));

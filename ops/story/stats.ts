@@ -194,7 +194,7 @@ function pushOut(map: Map<unknown, unknown>): boolean {
 
 /** `web/<chat>`; an event that cannot be read is counted where its subject stands, if that says the chat's own name. */
 function chatOf(entry: LogEntry): string | undefined {
-  const data: { channel?: unknown; chat?: unknown } = entry.type === "unreadable" ? {} : entry.data;
+  const data = (entry.type === "unreadable" ? {} : entry.data) as { channel?: unknown; chat?: unknown };
   if (typeof data.channel === "string" && typeof data.chat === "string") return `${data.channel}/${data.chat}`;
   const place = entry.type === "unreadable" ? parseSubject(entry.subject) : undefined;
   return place?.type === "in" ? `${place.channel}/${place.chatToken}` : undefined;

@@ -48,8 +48,13 @@ export function modelChoices(config: Config): ModelsView {
   };
 }
 
-/** All processes of this release but the broker. `port` is the page's. */
-export function ownProcesses(config: Config, distFolder: string, port: number, version: string): OwnProcess[] {
+/** All processes of this release but the broker. `port` is the page's, `code` names release and build. */
+export function ownProcesses(
+  config: Config,
+  distFolder: string,
+  port: number,
+  { version, code }: { version: string; code: string },
+): OwnProcess[] {
   const own = (name: string, settings: Record<string, unknown>, more: Partial<OwnProcess> = {}): OwnProcess => ({
     name,
     user: name,
@@ -60,7 +65,9 @@ export function ownProcesses(config: Config, distFolder: string, port: number, v
   });
   const { model, agent } = config;
   const runnerSettings = {
-    version,
+    code,
+    // Only for the record: claims name the configuration that decides.
+    queueMode: config.chat.queueMode,
     configuredModel: model.use,
     ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
     maxSteps: agent.maxSteps,

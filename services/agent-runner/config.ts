@@ -27,20 +27,22 @@ export function runnerConfig(
   const systemPrompt = textSetting(settings, "systemPrompt", DEFAULT_PROMPT);
   const baseUrl = settings["baseUrl"] === undefined ? undefined : textSetting(settings, "baseUrl", "");
   const configuredProvider = parseModel(configuredModel).provider;
+  const maxOutputTokens = wholeSetting(settings, "maxOutputTokens", 4096);
+  const queueMode = textSetting(settings, "queueMode", "steer");
   const limits = { maxSteps: wholeSetting(settings, "maxSteps", 20), maxAttempts: 4 };
   return Object.freeze({
     maxTurns: wholeSetting(settings, "maxTurns", 64),
     turn: {
       configuredModel,
       systemPrompt,
-      maxOutputTokens: wholeSetting(settings, "maxOutputTokens", 4096),
+      maxOutputTokens,
       limits,
       versions: {
-        code: textSetting(settings, "version", "0").slice(0, 64),
+        code: textSetting(settings, "code", "0").slice(0, 64),
         prompt: hashJson(systemPrompt),
         tools: hashJson(tools.map((tool) => [tool.spec, tool.effect])),
         policy: "none",
-        config: hashJson({ configuredModel, limits }),
+        config: hashJson({ configuredModel, limits, maxOutputTokens, queueMode }),
       },
     },
     // The configured address and key belong to the configured provider; a model of another one gets its defaults.
