@@ -5,13 +5,15 @@ import { TaffrailError } from "./errors.ts";
 
 export type { NatsConnection } from "nats";
 
-export interface BusAddress {
+interface Place {
   /** `host:port` of the broker. */
   readonly server: string;
-  readonly credsFile: string;
   /** The user's name: also its inbox prefix, so that no other user may read its replies. */
   readonly name: string;
 }
+
+/** Credentials lie in a file, or were made for this connection alone. */
+export type BusAddress = Place & ({ readonly credsFile: string } | { readonly creds: Uint8Array });
 
 /** @throws BUS_UNAVAILABLE when the broker does not answer or refuses the credentials. */
 export async function connectBus(address: BusAddress): Promise<NatsConnection> {
@@ -21,7 +23,7 @@ export async function connectBus(address: BusAddress): Promise<NatsConnection> {
       name: address.name,
       inboxPrefix: inboxPrefix(address.name),
       // Read again at each reconnect, so that renewed credentials take effect without a restart.
-      authenticator: (nonce) => credsAuthenticator(readFileSync(address.credsFile))(nonce),
+      authenticator: (nonce) => credsAuthenticator("creds" in address ? address.creds : readFileSync(address.credsFile))(nonce),
       maxReconnectAttempts: -1,
       // A killed broker is back in about 300 ms; a turn should go on well within 2 s.
       reconnectTimeWait: 100,

@@ -1,16 +1,17 @@
 /** The port `Log` on JetStream. */
 import { jetstreamManager, AckPolicy, DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream";
-import { createInbox, nanos, type Msg, type NatsConnection } from "nats";
+import { nanos, type Msg, type NatsConnection } from "nats";
 import { decodeEvent } from "./codec.ts";
 import { inboxPrefix } from "./connect.ts";
 import { watchConnection } from "./connection-watch.ts";
 import { TaffrailError } from "./errors.ts";
 import type { LogEntry } from "./event.ts";
 import { createAppender } from "./jetstream-append.ts";
+import { createDirectReads } from "./jetstream-direct.ts";
 import { PullSession, type DeliveryInfo } from "./jetstream-pull.ts";
 import { createQueueReader } from "./jetstream-queue.ts";
-import type { FetchOptions, Log, LogBatch, LogIdentity, ReadOptions } from "./log.ts";
-import { STREAM } from "./subjects.ts";
+import type { Log, LogBatch, LogIdentity, ReadOptions } from "./log.ts";
+import { LOG_ROOT, STREAM } from "./subjects.ts";
 
 const REQUEST_TIMEOUT_MS = 3_000;
 /** Reader's default buffer: some hundred events of some kB stay far below 1 MB. */
@@ -34,87 +35,11 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
   const connection = watchConnection(nc);
   const onReconnect = (listener: () => void): (() => void) => connection.onChange((up) => up && listener());
 
-  /** Direct gets under way, by the last token of their inbox: one subscription for all, which the broker keeps at hand. */
-  const answersTo = new Map<string, (error: Error | null, message: Msg) => void>();
-  const inbox = createInbox(prefix);
-  let inboxCount = 0;
-  nc.subscribe(`${inbox}.*`, {
-    callback: (error, message) => {
-      // A refusal of the subscription itself concerns everybody.
-      if (error !== null) for (const answer of answersTo.values()) answer(error, message);
-      else answersTo.get(message.subject.slice(inbox.length + 1))?.(null, message);
-    },
-  });
-
-  /** Batch direct get; the library's own leaves its subscription behind when it is read as an iterator. */
-  async function directBatch(
-    request: Record<string, unknown>,
-    take: (entry: LogEntry) => boolean,
-  ): Promise<{ received: number; pending: number }> {
-    if (!(await connection.whenConnected(REQUEST_TIMEOUT_MS)))
-      throw new TaffrailError("BUS_UNAVAILABLE", "the broker is not there");
-    return new Promise((resolve, reject) => {
-      const token = String(++inboxCount);
-      let received = 0;
-      let pending = 0;
-      const finish = (error?: TaffrailError): void => {
-        clearTimeout(timer);
-        forget();
-        answersTo.delete(token);
-        if (error) reject(error);
-        else resolve({ received, pending });
-      };
-      const expired = (): void => finish(new TaffrailError("BUS_REQUEST_TIMEOUT", "the log did not answer a read"));
-      const timer = setTimeout(expired, REQUEST_TIMEOUT_MS);
-      const forget = connection.onChange(() => finish(new TaffrailError("BUS_UNAVAILABLE", "the connection fell")));
-      answersTo.set(token, (error, message) => {
-        const code = message?.headers?.code ?? 0;
-        if (error) finish(new TaffrailError("BUS_UNAVAILABLE", error.message, {}, error));
-        else if (code === 204 || code === 404) finish();
-        else if (code !== 0) finish(new TaffrailError("BUS_UNAVAILABLE", `the log refused a read: ${code}`));
-        else {
-          timer.refresh();
-          received++;
-          // Without the header nothing is known of the rest, and the caller asks again.
-          pending = Number(message.headers?.get("Nats-Num-Pending") || "NaN");
-          const entry = entryOf(message, {
-            seq: Number(message.headers?.get("Nats-Sequence")),
-            subject: message.headers?.get("Nats-Subject") ?? "",
-            storedAtMs: Date.parse(message.headers?.get("Nats-Time-Stamp") ?? ""),
-          });
-          if (!take(entry)) finish();
-        }
-      });
-      nc.publish(`$JS.API.DIRECT.GET.${STREAM}`, JSON.stringify(request), { reply: `${inbox}.${token}` });
-    });
-  }
-
-  async function fetch({ filter, fromSeq, toSeq = Number.MAX_SAFE_INTEGER, limit }: FetchOptions): Promise<LogEntry[]> {
-    const entries: LogEntry[] = [];
-    let from = fromSeq;
-    while (entries.length < limit) {
-      // The server answers at most 1,000 a request.
-      const batch = Math.min(limit - entries.length, 1000);
-      let beyond = false;
-      const answer = await directBatch({ batch, seq: Math.max(1, from), next_by_subj: filter }, (entry) => {
-        if (entry.seq > toSeq) beyond = true;
-        else entries.push(entry);
-        return !beyond;
-      });
-      // The server ends an answer early by bytes; only it knows whether more matches.
-      if (beyond || answer.received === 0 || answer.pending === 0) break;
-      from = (entries.at(-1)?.seq ?? from) + 1;
-    }
-    return entries;
-  }
+  const direct = createDirectReads(nc, connection, prefix);
 
   async function get(seq: number): Promise<LogEntry | undefined> {
-    const found: LogEntry[] = [];
-    await directBatch({ batch: 1, seq, next_by_subj: "log.>" }, (entry) => {
-      if (entry.seq === seq) found.push(entry);
-      return true;
-    });
-    return found[0];
+    const [entry] = await direct({ filter: LOG_ROOT, fromSeq: seq, toSeq: seq, limit: 1 }, entryOf);
+    return entry;
   }
 
   async function identity(): Promise<LogIdentity> {
@@ -222,7 +147,7 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
 
   return {
     append: createAppender(nc, connection),
-    fetch,
+    fetch: (fetchOptions) => direct(fetchOptions, entryOf),
     get,
     identity,
     read,

@@ -83,11 +83,13 @@ async function generate(): Promise<Record<string, string>> {
     catalogue += `  ${type}: { role: "${role}", kind: "${String(schema["x-kind"])}", lane: "${String(schema["x-lane"])}", version: ${version}, inputs: ${inputs} },\n`;
   }
   catalogue += "} as const;\n";
+  const documents = Object.fromEntries(all.map(({ type, version, schema }) => [`${type}:${version}`, schema]));
   let declarations = `${banner}interface Validator {\n  (data: unknown): boolean;\n  errors?: { instancePath: string; message?: string; params: Record<string, unknown> }[] | null;\n}\n`;
   for (const { type, version } of all) declarations += `export const ${type}_${version}: Validator;\n`;
   return {
     "types.ts": types,
     "catalogue.ts": catalogue,
+    "documents.ts": `${banner}export const documents: Readonly<Record<string, unknown>> = ${JSON.stringify(documents)};\n`,
     "validators.js": `// @ts-nocheck\n${banner}${compileValidators(all)}\n`,
     "validators.d.ts": declarations,
   };

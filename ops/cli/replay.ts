@@ -5,7 +5,7 @@ import { codeVersion } from "../config/code-version.ts";
 import { loadConfig } from "../config/load.ts";
 import { describeReplay } from "../replay/describe.ts";
 import { replay, type ReplayReport } from "../replay/replay.ts";
-import { mintOf, replaySettings } from "../replay/settings.ts";
+import { replaySettings } from "../replay/settings.ts";
 import { readStretch, withSource, type LogReader, type LogSource } from "../source/source.ts";
 import { findTurn, lastTurns, parseTurnName } from "../source/turn-events.ts";
 import { printable } from "../supervisor/log-lines.ts";
@@ -62,7 +62,7 @@ async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport
   const last = await log.get(lastSeq);
   return replay(readStretch(log, 1, lastSeq), {
     settings: replaySettings(loadConfig(process.env, { home }), codeVersion()),
-    mint: await mintOf(home),
+    mint: source.mint,
     log,
     startSeq: 1,
     compares,

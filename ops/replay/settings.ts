@@ -1,7 +1,4 @@
-/** What a replay decides with: the configuration of the state folder, and its tokens. */
-import { readFile } from "node:fs/promises";
-import { keyPaths } from "../../bus/accounts/key-files.ts";
-import { tokenMint, type TokenMint } from "../../bus/ids.ts";
+/** What a replay decides with: the configuration of the state folder. */
 import { turnReplaySettings } from "../../services/agent-runner/replay.ts";
 import { routerSettings } from "../../services/router/replay.ts";
 import type { Config } from "../config/config.ts";
@@ -15,9 +12,4 @@ export function replaySettings(config: Config, code: string): ReplaySettings {
     processes.find((one) => one.user === user)?.settings ?? {};
   const { settings, tools, versions } = turnReplaySettings(settingsOf("agent-runner"));
   return { router: routerSettings(settingsOf("router")), runner: settings, tools, versions };
-}
-
-/** The mint of a home that has its install key. */
-export async function mintOf(home: string): Promise<TokenMint> {
-  return tokenMint(await readFile(keyPaths(home).installKey));
 }

@@ -4,7 +4,7 @@ import { createConnection } from "node:net";
 import type { Output } from "./output.ts";
 import { parseBrokerLine } from "./log-lines.ts";
 import { askMonitor } from "./monitor.ts";
-import { childEnvironment } from "./spawn-child.ts";
+import { childEnvironment, type ChildCommand } from "./spawn-child.ts";
 import type { ProcessSpec } from "./supervised.ts";
 
 export interface BrokerPlace {
@@ -54,13 +54,25 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-async function untilReady(place: BrokerPlace, signal: AbortSignal): Promise<void> {
+/** Resolves when the broker takes connections and has read its store, or the signal aborts. */
+export async function untilReady(place: Pick<BrokerPlace, "port" | "monitorPort">, signal: AbortSignal): Promise<void> {
   const untilMs = Date.now() + READY_LIMIT_MS;
   while (!signal.aborted) {
     if ((await accepts(place.port)) && (await askHealth(place.monitorPort)).type === "ok") return;
     if (Date.now() > untilMs) throw new Error("it did not get ready");
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   }
+}
+
+/** How the broker is started. */
+export function brokerCommand(place: Pick<BrokerPlace, "path" | "config">, env: NodeJS.ProcessEnv): ChildCommand {
+  return {
+    command: place.path,
+    args: ["-c", place.config],
+    // Go's collector: less garbage kept for a little more work; the log's cache is most of it.
+    env: childEnvironment(env, { GOGC: "50" }),
+    ipc: false,
+  };
 }
 
 /** `onError` is called at each error line, so that a failed disk is noticed at once. */
@@ -73,13 +85,7 @@ export function brokerSpec(
   return {
     name: "broker",
     core: true,
-    command: () => ({
-      command: place.path,
-      args: ["-c", place.config],
-      // Go's collector: less garbage kept for a little more work; the log's cache is most of it.
-      env: childEnvironment(env, { GOGC: "50" }),
-      ipc: false,
-    }),
+    command: () => brokerCommand(place, env),
     probe: (signal) => untilReady(place, signal),
     onLine: (text) => {
       const line = parseBrokerLine("broker", text, Date.now());

@@ -13,6 +13,8 @@ export interface StatusAnswer {
   readonly run?: RunFile;
   readonly processes: readonly ProcessRow[];
   readonly intakePaused?: string;
+  /** Set when no Taffrail runs but a command reads the stopped log: its pid. */
+  readonly reader?: number;
 }
 
 export interface ControlServer {
@@ -57,7 +59,7 @@ function listen(server: Server, path: string): Promise<void> {
 
 /**
  * Takes the state folder.
- * @throws HOME_IN_USE when another supervisor holds it.
+ * @throws HOME_IN_USE when a supervisor, or a command that reads the stopped log, holds it.
  */
 export async function listenControl(
   home: string,
@@ -70,10 +72,7 @@ export async function listenControl(
     await takeGuard(guard);
     try {
       const holder = await open(path).catch(() => undefined);
-      if (holder !== undefined) {
-        holder.destroy();
-        throw new TaffrailError("HOME_IN_USE", `another Taffrail runs on ${home}`, { home });
-      }
+      if (holder !== undefined) throw await inUse(home, holder);
       rmSync(path, { force: true });
       await listen(server, path);
       chmodSync(path, 0o600);
@@ -83,6 +82,14 @@ export async function listenControl(
   });
   // The name goes with the server: no rmSync, which could take the next one's.
   return { close: () => void server.close() };
+}
+
+async function inUse(home: string, holder: Socket): Promise<TaffrailError> {
+  const answer = await ask(holder, { type: "status" }).catch(() => "{}");
+  holder.destroy();
+  const { reader } = JSON.parse(answer) as Partial<StatusAnswer>;
+  const who = reader === undefined ? "another Taffrail runs on" : `a command (process ${reader}) reads the stopped log in`;
+  return new TaffrailError("HOME_IN_USE", `${who} ${home}`, { home });
 }
 
 async function takeGuard(guard: string): Promise<void> {
@@ -131,7 +138,10 @@ async function connectControl(home: string): Promise<Socket> {
 export async function askStatus(home: string): Promise<StatusAnswer> {
   const socket = await connectControl(home);
   try {
-    return JSON.parse(await ask(socket, { type: "status" })) as StatusAnswer;
+    const answer = JSON.parse(await ask(socket, { type: "status" })) as StatusAnswer;
+    const message = `Taffrail does not run on ${home}; a command (process ${answer.reader}) reads its log there`;
+    if (answer.reader !== undefined) throw new TaffrailError("NOT_RUNNING", message, { home });
+    return answer;
   } finally {
     socket.destroy();
   }
