@@ -18,7 +18,8 @@ import { projectBatch, startUiProjection } from "../../services/ui-projection/ap
 import type { Ports } from "../../bus/runtime.ts";
 import type { ReadModel } from "../../services/ui-projection/database.ts";
 import type { Tool } from "../../services/agent-runner/tools/tool.ts";
-import type { ReplaySettings } from "../../ops/replay/replay.ts";
+import { replay, type ReplaySettings } from "../../ops/replay/replay.ts";
+import { readerOf } from "../support/entries-reader.ts";
 import { createSeededRandom, createVirtualClock, type SeededRandom } from "../support/virtual-clock.ts";
 import { learn, newFacts, openMatters, type Facts } from "./facts.ts";
 import { createGate, type Gate } from "./gate.ts";
@@ -56,6 +57,8 @@ export interface SimulationOptions {
   readonly sabotage?: Sabotage | undefined;
   /** Writes what happens to stdout. */
   readonly talk?: boolean;
+  /** How many things each person does, for a longer log; drawn from the seed when absent. */
+  readonly actions?: number | undefined;
 }
 
 export interface SimulationResult {
@@ -267,7 +270,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
       random: random.fork(`user ${index}`),
       facts,
       world,
-      actions: 4 + shape.below(14),
+      actions: ((drawn) => options.actions ?? drawn)(4 + shape.below(14)),
       meanPauseMs: shape.pick([300, 1_500, 4_000]),
     }),
   );
@@ -297,6 +300,13 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   for (const [name, { most }] of world.openModelCalls)
     if (most > maxTurns) found.push(`I10: ${name} had ${most} model calls open, ${maxTurns} turns are allowed`);
   found.push(...(await rebuildDiffers(facts, readModelDisk, log, clock, random.fork("rebuild"))));
+  const decidedWith: ReplaySettings = {
+    router: { queueMode },
+    runner: settings,
+    tools: fakeTools(world, random.fork("specs"), createGate({ log, live, clock, onKilled: () => undefined })),
+    versions: settings.versions,
+  };
+  found.push(...(await replayDiffers(facts, decidedWith, clock.nowMs())));
 
   stop.abort();
   for (const { gate } of slots) if (gate !== undefined && !gate.dead) gate.kill();
@@ -310,13 +320,23 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     facts,
     deaths,
     virtualMs: clock.nowMs() - START_MS,
-    decidedWith: {
-      router: { queueMode },
-      runner: settings,
-      tools: fakeTools(world, random.fork("specs"), createGate({ log, live, clock, onKilled: () => undefined })),
-      versions: settings.versions,
-    },
+    decidedWith,
   };
+}
+
+/** The log replays: what was decided in the storm is decided again from what the log holds. */
+async function replayDiffers(facts: Facts, settings: ReplaySettings, endMs: number): Promise<string[]> {
+  async function* all(): AsyncGenerator<Facts["entries"]> {
+    yield await Promise.resolve(facts.entries);
+  }
+  const report = await replay(all(), {
+    settings,
+    mint: tokenMint(INSTALL_KEY),
+    log: readerOf(facts.entries),
+    startSeq: 1,
+    endMs,
+  });
+  return report.differences.map((difference) => `replay: ${JSON.stringify(difference).slice(0, 2_000)}`);
 }
 
 /** I5: the read model built again, in other batches, equals the live one. */

@@ -1,0 +1,25 @@
+/** What a planted change is built into: the replay with all it rests on, from stored bytes. */
+import { decodeEvent } from "../../bus/codec.ts";
+import type { TokenMint } from "../../bus/ids.ts";
+import { rawMessage, type StoredMessage } from "../../bus/raw.ts";
+import { replay, type ReplayReport, type ReplaySettings } from "../../ops/replay/replay.ts";
+import { readerOf } from "../support/entries-reader.ts";
+
+/** Replays stored messages to their first difference. */
+export async function replayStored(
+  messages: readonly StoredMessage[],
+  settings: ReplaySettings,
+  mint: TokenMint,
+): Promise<ReplayReport> {
+  const entries = messages.map((message) => decodeEvent(rawMessage(message)));
+  async function* all(): AsyncGenerator<typeof entries> {
+    yield await Promise.resolve(entries);
+  }
+  return replay(all(), {
+    settings,
+    mint,
+    log: readerOf(entries),
+    startSeq: 1,
+    endMs: (entries.at(-1)?.storedAtMs ?? 0) + 3_600_000,
+  });
+}
