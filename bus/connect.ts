@@ -23,7 +23,8 @@ export async function connectBus(address: BusAddress): Promise<NatsConnection> {
       name: address.name,
       inboxPrefix: inboxPrefix(address.name),
       // Read again at each reconnect, so that renewed credentials take effect without a restart.
-      authenticator: (nonce) => credsAuthenticator("creds" in address ? address.creds : readFileSync(address.credsFile))(nonce),
+      authenticator: (nonce) =>
+        credsAuthenticator("creds" in address ? address.creds : readFileSync(address.credsFile))(nonce),
       maxReconnectAttempts: -1,
       // A killed broker is back in about 300 ms; a turn should go on well within 2 s.
       reconnectTimeWait: 100,

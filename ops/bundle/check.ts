@@ -178,12 +178,16 @@ function readManifest(line: Buffer, fail: (code: ErrorCode, what: string) => Taf
     throw fail("BUNDLE_NEWER", form);
   }
   const problem = manifestProblem(value);
-  if (problem !== undefined) throw fail("BUNDLE_DAMAGED", `its manifest is not of the form that is written: ${problem}`);
+  if (problem !== undefined)
+    throw fail("BUNDLE_DAMAGED", `its manifest is not of the form that is written: ${problem}`);
   const manifest = value as unknown as BundleManifest;
   const { unknown, differing } = compareSchemas(manifest.schemas);
   const named = (names: string[]): string => names.slice(0, 5).join(", ") + (names.length > 5 ? ", …" : "");
   if (unknown.length > 0)
-    throw fail("BUNDLE_NEWER", `release ${manifest.release} wrote it; release ${release} does not know ${named(unknown)}`);
+    throw fail(
+      "BUNDLE_NEWER",
+      `release ${manifest.release} wrote it; release ${release} does not know ${named(unknown)}`,
+    );
   if (differing.length > 0)
     throw fail(
       "BUNDLE_SCHEMA_DIFFERS",

@@ -2,8 +2,21 @@
  * Takes a bundle into a state folder of its own. Comes in: a file of anybody. Goes out: a folder that is only read. Everything
  * is checked on the way into a folder beside; only then it gets its name. Never: touches a folder that holds anything.
  */
-import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, readSync, renameSync, rmSync } from "node:fs";
-import { writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { stringify } from "yaml";
 import { TaffrailError } from "../../bus/errors.ts";
@@ -14,8 +27,8 @@ import { MAX_BUNDLE_BYTES, type BundleManifest, type BundleSettings } from "./fo
 import { importedFiles } from "./place.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
-/** The index has 28 bytes an event of several hundred. */
-const INDEX_SHARE = 1.1;
+/** The index has 28 bytes an event of several hundred; some room stays for others. */
+const ROOM_SHARE = 1.2;
 
 /** Throws HOME_NOT_EMPTY unless `home` is an empty folder or not there. */
 export function checkImportHome(home: string): void {
@@ -39,6 +52,7 @@ export function importBundle(file: string, home: string, onProgress?: (bytes: nu
   let beside: string | undefined;
   try {
     mkdirSync(dirname(home), { recursive: true, mode: 0o700 });
+    if (fstatSync(from).size * ROOM_SHARE > freeBytes(dirname(home))) throw noRoom(home);
     beside = mkdtempSync(`${home}.importing-`);
     const { manifest, trailer, index } = copy(file, from, beside, onProgress);
     index.write(importedFiles(beside).index, trailer.sha256);
@@ -64,6 +78,7 @@ function noRoom(home: string, cause?: unknown): TaffrailError {
 
 function openBundle(file: string): number {
   try {
+    if (!statSync(file).isFile()) throw new Error("it is no file");
     return openSync(file, "r");
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
@@ -88,7 +103,6 @@ function copy(file: string, from: number, beside: string, onProgress?: (bytes: n
       for (let done = 0; done < count;) done += writeSync(to, part, done);
       total += count;
       if (total > MAX_BUNDLE_BYTES) throw new TaffrailError("BUNDLE_TOO_LARGE", `${file} is too large`, { file });
-      if (total % (64 * CHUNK_BYTES) === 0 && freeBytes(beside) < 2 * CHUNK_BYTES * INDEX_SHARE) throw noRoom(beside);
       onProgress?.(total);
     }
     const checked = check.finish();

@@ -35,7 +35,9 @@ export function openImported(home: string): ImportedLog {
     const endOffset = found?.index.offset(found.index.count) ?? 0;
     const trailer = size - endOffset > TRAILER_BYTES || size <= endOffset ? "" : text(fd, endOffset, size - endOffset);
     if (found === undefined || asTrailer(parsed(trailer))?.sha256 !== found.sha256)
-      throw new TaffrailError("BUNDLE_DAMAGED", `the imported bundle in ${home} was changed since its import`, { home });
+      throw new TaffrailError("BUNDLE_DAMAGED", `the imported bundle in ${home} was changed since its import`, {
+        home,
+      });
     const { index } = found;
     const manifest = JSON.parse(text(fd, 0, index.count === 0 ? endOffset : index.offset(0))) as BundleManifest;
     const lines = createLines(fd, index);
@@ -148,7 +150,11 @@ function tableMint(manifest: BundleManifest): TokenMint {
   return (kind, first, second) => {
     const token = table.get(key(kind, first, second));
     if (token === undefined)
-      throw new TaffrailError("NOT_FOUND", `the bundle holds no token of this ${String(kind)}`, { kind, first, second });
+      throw new TaffrailError("NOT_FOUND", `the bundle holds no token of this ${String(kind)}`, {
+        kind,
+        first,
+        second,
+      });
     return token;
   };
 }

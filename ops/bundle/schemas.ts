@@ -2,7 +2,7 @@
 import { canonicalJson } from "../../bus/ids.ts";
 import { documents } from "../../schemas/generated/documents.ts";
 
-/** Words for people: they may change without a new version. */
+/** Words for people; like our own marks (`x-…`) they may change without a new version: what is accepted stays. */
 const NOTES: readonly string[] = ["title", "description", "$comment", "examples"];
 /** Members that hold schemas by name, so that a name may be any word. */
 const MAPS: readonly string[] = ["properties", "patternProperties", "$defs"];
@@ -15,7 +15,7 @@ export function schemaDocument(name: string): unknown {
 function withoutNotes(value: unknown, isMap = false): unknown {
   if (Array.isArray(value)) return value.map((one) => withoutNotes(one));
   if (value === null || typeof value !== "object") return value;
-  const members = Object.entries(value).filter(([key]) => isMap || !NOTES.includes(key));
+  const members = Object.entries(value).filter(([key]) => isMap || !(NOTES.includes(key) || key.startsWith("x-")));
   return Object.fromEntries(members.map(([key, member]) => [key, withoutNotes(member, !isMap && MAPS.includes(key))]));
 }
 

@@ -20,6 +20,8 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   "log show": async () => (await import("./log.ts")).showLog,
   replay: async () => (await import("./replay.ts")).replayLog,
   "log tail": async () => (await import("./log.ts")).tailLog,
+  "log export": async () => (await import("./bundle.ts")).exportLog,
+  "log import": async () => (await import("./bundle.ts")).importLog,
   "log stats": async () => (await import("./log-stats.ts")).logStats,
   link: async () => (await import("./link.ts")).link,
   "tasks add": async () => (await import("./tasks.ts")).addTask,

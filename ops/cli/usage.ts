@@ -8,6 +8,8 @@ export class UsageError extends Error {}
 interface Option {
   /** Name of the value in the help; absent: a switch. */
   readonly value?: string;
+  /** The value may be left out; given, it stands behind "=". */
+  readonly optional?: readonly string[];
   readonly help: string;
 }
 
@@ -66,6 +68,25 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   },
   "log tail": { operands: "", count: [0, 0], help: "follow the log", options: logOptions },
+  "log export": {
+    operands: "",
+    count: [0, 0],
+    help: "write a part of the log to a file that others can read",
+    options: {
+      chat: { value: "ID", help: "one conversation" },
+      channel: { value: "NAME", help: "its channel (web)" },
+      turn: { value: "ID", help: "one turn, with the conversation it saw" },
+      all: { help: "the whole log" },
+      redact: { optional: ["text"], help: "cover secrets and personal data; =text blanks all words too" },
+      out: { value: "FILE", help: "where to (a new file here; - for stdout)" },
+    },
+  },
+  "log import": {
+    operands: "FILE",
+    count: [1, 1],
+    help: "check such a file and lay it into a folder of its own",
+    options: {},
+  },
   "log stats": {
     operands: "",
     count: [0, 0],
@@ -133,6 +154,12 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     const option = Object.hasOwn(known, name) ? known[name] : undefined;
     if (option === undefined)
       throw new UsageError(`${verb}: "--${name}" is not an option${dashed(suggestion(name, Object.keys(known)))}`);
+    if (option.optional !== undefined) {
+      if (inline !== undefined && !option.optional.includes(inline))
+        throw new UsageError(`${verb}: --${name} "${inline}" is none of: ${option.optional.join(", ")}`);
+      options[name] = inline ?? true;
+      continue;
+    }
     if (option.value === undefined) {
       if (inline !== undefined) throw new UsageError(`${verb}: --${name} takes no value`);
       options[name] = true;
@@ -208,8 +235,10 @@ export function helpText(words: readonly string[] = []): string {
 function verbHelp(name: string): string {
   const verb = verbs[name];
   if (verb === undefined) return "";
-  const options = Object.entries({ ...verb.options, ...home }).map(
-    ([option, { value, help }]) => `  ${`--${option}${value === undefined ? "" : ` ${value}`}`.padEnd(18)} ${help}`,
-  );
+  const all: Readonly<Record<string, Option>> = { ...verb.options, ...home };
+  const options = Object.entries(all).map(([option, { value, optional, help }]) => {
+    const given = optional === undefined ? (value === undefined ? "" : ` ${value}`) : `[=${optional.join("|")}]`;
+    return `  ${`--${option}${given}`.padEnd(18)} ${help}`;
+  });
   return [`taffrail ${name} ${verb.operands}`.trim(), `  ${verb.help}`, "", ...options].join("\n");
 }

@@ -35,7 +35,9 @@ const KEPT_OUTPUT_CHARS = 4_000;
  */
 export async function withOwnBroker<T>(home: string, use: (nc: NatsConnection) => Promise<T>): Promise<T> {
   const nothing = (what: string): TaffrailError =>
-    new TaffrailError("NOT_RUNNING", `Taffrail does not run on ${home}, and ${what}: there is no log to read`, { home });
+    new TaffrailError("NOT_RUNNING", `Taffrail does not run on ${home}, and ${what}: there is no log to read`, {
+      home,
+    });
   const store = brokerFiles(home).store;
   if (!existsSync(store)) throw nothing("it holds no log");
   const kept = await readKept(home, readerAccess, Date.now());

@@ -15,6 +15,7 @@ import {
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { TaffrailError } from "../../bus/errors.ts";
+import { isImported } from "../bundle/place.ts";
 import { findNatsServer } from "../setup/nats-server.mjs";
 import { isExecutable } from "../setup/run.mjs";
 
@@ -35,6 +36,12 @@ function makeFolder(folder: string): void {
   const parent = dirname(folder);
   if (parent !== folder) makeFolder(parent);
   mkdirSync(folder, { mode: 0o700 });
+}
+
+/** An imported log has no keys and is another machine's: nothing may be appended to it. @throws HOME_IMPORTED */
+export function checkNotImported(home: string): void {
+  if (!isImported(home)) return;
+  throw new TaffrailError("HOME_IMPORTED", `the state folder ${home} holds an imported bundle`, { home });
 }
 
 /** Makes the state folder 0700 and writes into it. @throws HOME_NOT_WRITABLE */

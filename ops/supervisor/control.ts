@@ -88,7 +88,8 @@ async function inUse(home: string, holder: Socket): Promise<TaffrailError> {
   const answer = await ask(holder, { type: "status" }).catch(() => "{}");
   holder.destroy();
   const { reader } = JSON.parse(answer) as Partial<StatusAnswer>;
-  const who = reader === undefined ? "another Taffrail runs on" : `a command (process ${reader}) reads the stopped log in`;
+  const who =
+    reader === undefined ? "another Taffrail runs on" : `a command (process ${reader}) reads the stopped log in`;
   return new TaffrailError("HOME_IN_USE", `${who} ${home}`, { home });
 }
 

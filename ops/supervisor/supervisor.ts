@@ -14,7 +14,7 @@ import { liveSubjects } from "../../bus/subjects.ts";
 import type { Config } from "../config/config.ts";
 import { checkBroker } from "../nats/checks.ts";
 import { brokerSpec, watchBroker, type BrokerWatch } from "./broker.ts";
-import { checkHome } from "./checks.ts";
+import { checkHome, checkNotImported } from "./checks.ts";
 import { listenControl, type ControlServer, type StatusAnswer } from "./control.ts";
 import { startGuards, type Guards } from "./guards.ts";
 import { makeLink } from "./link.ts";
@@ -78,7 +78,7 @@ export class Supervisor {
 
   /**
    * Starts everything; when it cannot, what runs by then is stopped.
-   * @throws HOME_NOT_WRITABLE, HOME_IN_USE, DISK_FULL, PORT_TAKEN, the BROKER_ codes, or a process's own code.
+   * @throws HOME_IMPORTED, HOME_NOT_WRITABLE, HOME_IN_USE, DISK_FULL, PORT_TAKEN, the BROKER_ codes, or a process's own code.
    */
   async start(): Promise<RunningSupervisor> {
     const interrupted = new Promise<never>((_, reject) => (this.#refuseStart = reject));
@@ -93,6 +93,7 @@ export class Supervisor {
   async #start(): Promise<RunningSupervisor> {
     const { config, env, output, version } = this.#options;
     const { home } = config;
+    checkNotImported(home);
     checkHome(home);
     this.#control = await listenControl(home, (request) => {
       if (request.type === "status") return this.#status();
