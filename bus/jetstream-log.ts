@@ -45,7 +45,7 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
   async function identity(): Promise<LogIdentity> {
     try {
       const info = await jsm.streams.info(STREAM);
-      return { created: info.created, lastSeq: info.state.last_seq, storedBytes: info.state.bytes };
+      return { created: info.created, lastSeq: info.state.last_seq };
     } catch (error) {
       throw new TaffrailError("BUS_UNAVAILABLE", "the log does not answer", {}, error);
     }

@@ -14,8 +14,6 @@ export interface LogIdentity {
   /** Creation time of the stream, as the broker writes it. */
   readonly created: string;
   readonly lastSeq: number;
-  /** What the log takes on disk, where the store says it. */
-  readonly storedBytes?: number;
 }
 
 /** Some events in log order; `pending` counts those that match and are not yet delivered (0: caught up). */

@@ -136,6 +136,8 @@ test("each filter takes its own lanes and no other", () => {
   assert.equal(taken(filters.commands), "command");
   assert.equal(taken(filters.turns), "wake signal step out");
   assert.equal(taken(filters.wakes), "wake");
+  assert.equal(taken(filters.turnById(key.turn)), "wake signal step out");
+  assert.equal(taken(filters.turnById("another")), "");
   assert.equal(taken(filters.signals), "signal");
   assert.equal(taken(filters.outs), "out");
   assert.equal(taken(filters.tasks), "task");

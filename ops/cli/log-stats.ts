@@ -14,10 +14,8 @@ export async function logStats(line: CommandLine): Promise<number> {
   await withSource(home, async ({ log }) => {
     const { fromSeq, toSeq } = await stretchOf(log, from, to);
     for await (const page of readStretch(log, fromSeq, toSeq)) for (const entry of page) fold.add(entry);
-    const { storedBytes } = await log.identity();
-    const whole = from === undefined && to === undefined ? storedBytes : undefined;
-    if (line.options["json"] !== true) console.log(statsText(fold.result(), whole));
-    else console.log(JSON.stringify({ ...fold.result(), ...(whole === undefined ? {} : { storedBytes: whole }) }));
   });
+  const stats = fold.result();
+  console.log(line.options["json"] === true ? JSON.stringify(stats) : statsText(stats));
   return 0;
 }

@@ -60,7 +60,8 @@ function readRequest(line: CommandLine): Request {
 export async function showTurn(line: CommandLine): Promise<number> {
   const request = readRequest(line);
   const home = homeOf(line);
-  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  // A terminal that does not say its width (0) is written to like a pipe.
+  const columns = (process.stdout.isTTY && process.stdout.columns) || undefined;
   await withSource(home, async ({ log }) => {
     if (request.form !== "story" && request.form !== "story-json") {
       printGraph(request.form, graphOf(await graphEntries(log, line, request)), columns);

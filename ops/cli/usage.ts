@@ -19,6 +19,8 @@ interface Verb {
   /** Least and most words after the verb. */
   readonly count: readonly [number, number];
   readonly help: string;
+  /** A second line, in the verb's own help. */
+  readonly more?: string;
   readonly options: Readonly<Record<string, Option>>;
 }
 
@@ -60,11 +62,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   "log show": {
     operands: "[TURN]",
     count: [0, 1],
-    help: "print events, or the story of a turn (its id's beginning, or a sequence)",
+    help: "print events, or the story of one turn",
+    more: "TURN is the beginning of a turn's id, or the sequence of an event of it.",
     options: {
       ...logOptions,
       story: { help: "tell a turn: --turn, or the last one, of --chat or of all" },
-      graph: { value: "FORM", help: "what caused what, of a turn or --chat: text, json or mermaid" },
+      graph: { value: "FORM", help: "what caused what, in a turn or --chat: text, json, mermaid" },
     },
   },
   "log tail": { operands: "", count: [0, 0], help: "follow the log", options: logOptions },
@@ -240,5 +243,6 @@ function verbHelp(name: string): string {
     const given = optional === undefined ? (value === undefined ? "" : ` ${value}`) : `[=${optional.join("|")}]`;
     return `  ${`--${option}${given}`.padEnd(18)} ${help}`;
   });
-  return [`taffrail ${name} ${verb.operands}`.trim(), `  ${verb.help}`, "", ...options].join("\n");
+  const more = verb.more === undefined ? [] : [`  ${verb.more}`];
+  return [`taffrail ${name} ${verb.operands}`.trim(), `  ${verb.help}`, ...more, "", ...options].join("\n");
 }

@@ -73,6 +73,20 @@ describe("the configuration", () => {
     assert.ok(!problems.join().includes("geheim"), "a key must not be shown");
   });
 
+  it("takes prices by model, and names a price that is none", () => {
+    withHome("prices:\n  anthropic:x: { input: 3, output: 15.5, cachedInput: 0 }\n", (home) => {
+      assert.deepEqual(loadConfig({}, { home }).prices, {
+        "anthropic:x": { input: 3, output: 15.5, cachedInput: 0 },
+      });
+    });
+    withHome(undefined, (home) => assert.deepEqual(loadConfig({}, { home }).prices, {}));
+    assert.deepEqual(problemsOf("prices:\n  m:x: { input: -1, output: free, inputs: 1 }\n").toSorted(), [
+      "prices.m:x.input -1 is less than 0",
+      'prices.m:x.inputs is not known; did you mean "input"?',
+      'prices.m:x.output "free" is not a number',
+    ]);
+  });
+
   it("names a file that is no YAML or no mapping", () => {
     assert.match(problemsOf("port: [1\n")[0] ?? "", /^taffrail\.yaml /);
     assert.match(problemsOf("- a\n")[0] ?? "", /must hold keys and values/);

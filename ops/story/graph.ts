@@ -64,6 +64,7 @@ function nodeOf(entry: LogEntry): GraphNode {
   return { seq, type, id, ...(causationId === undefined ? {} : { causationId }), storedAt, words };
 }
 
+/** Logs of up to a million events; a longer one moves the columns. */
 const SEQ_WIDTH = 6;
 const INDENT = 2;
 /** Deeper ones are not indented further: the words would leave the terminal. */
@@ -90,9 +91,10 @@ export function graphText(graph: Graph, columns?: number): string {
     const from = missing ? "?" : rangesText(own);
     return { seq, from, text: `${" ".repeat(Math.min(depth, MAX_DEPTH) * INDENT)}${type}  ${words}` };
   });
+  const seqWidth = Math.max(SEQ_WIDTH, String(graph.nodes.at(-1)?.seq ?? 0).length);
   const width = Math.max("from".length, ...rows.map(({ from }) => from.length));
-  const head = `${"seq".padStart(SEQ_WIDTH)}  ${"from".padEnd(width)}  event`;
-  const lines = rows.map(({ seq, from, text }) => `${String(seq).padStart(SEQ_WIDTH)}  ${from.padEnd(width)}  ${text}`);
+  const head = `${"seq".padStart(seqWidth)}  ${"from".padEnd(width)}  event`;
+  const lines = rows.map(({ seq, from, text }) => `${String(seq).padStart(seqWidth)}  ${from.padEnd(width)}  ${text}`);
   return [head, ...lines].map((line) => (columns === undefined ? line : cut(line, columns))).join("\n");
 }
 

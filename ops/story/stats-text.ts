@@ -9,10 +9,9 @@ import { bytesText, clockText, counted, cut, grouped, oneLine, span } from "./te
 const COLUMNS = 80;
 const NAME_COLUMNS = 40;
 
-/** @param storedBytes what the whole log takes on disk, where that is known. */
-export function statsText(stats: LogStats, storedBytes?: number): string {
+export function statsText(stats: LogStats): string {
   if (stats.events === 0) return "no events";
-  const blocks = [summary(stats, storedBytes), turnLines(stats), modelLines(stats), typeTable(stats), chatTable(stats)];
+  const blocks = [summary(stats), turnLines(stats), modelLines(stats), typeTable(stats), chatTable(stats)];
   return blocks
     .filter((block) => block !== "")
     .join("\n\n")
@@ -27,13 +26,12 @@ function row(name: string, text: string): string {
   return `${name.padEnd(NAME_WIDTH)}${text}`;
 }
 
-function summary(stats: LogStats, storedBytes: number | undefined): string {
+function summary(stats: LogStats): string {
   const { events, firstSeq = 0, lastSeq = 0, dataBytes, unreadable, deadLetters } = stats;
   const [fromMs, toMs] = [Date.parse(stats.from ?? ""), Date.parse(stats.to ?? "")];
-  const stored = storedBytes === undefined ? "" : `, ${bytesText(storedBytes)} on disk`;
   return [
     row("events", `${grouped(events)}, sequences ${firstSeq} to ${lastSeq}`),
-    row("bytes", `${bytesText(dataBytes)} of data${stored}`),
+    row("bytes", `${bytesText(dataBytes)} of data, without headers`),
     row("time", `${clockText(fromMs)} to ${clockText(toMs)} (${span(Math.max(0, toMs - fromMs))})`),
     row("faults", `${counted(deadLetters, "dead letter")}, ${counted(unreadable, "unreadable event")}`),
   ].join("\n");

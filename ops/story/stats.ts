@@ -69,8 +69,8 @@ export function newStats(prices: Prices): StatsFold {
   const all = nothingSpent();
   /** Sequence of a message that no turn names yet, and when it was stored. */
   const waiting = new Map<number, number>();
-  /** Open turns and when the first thing they answer was stored. */
-  const open = new Map<string, number>();
+  /** Open turns: when the first thing they answer was stored, and whether they are parked. */
+  const open = new Map<string, { startMs: number; parked: boolean }>();
   const counts = { events: 0, requested: 0, completed: 0, failed: 0, cancelled: 0, takeovers: 0, failedCalls: 0 };
   let pushedOut = 0;
   let first: LogEntry | undefined;
@@ -91,14 +91,19 @@ export function newStats(prices: Prices): StatsFold {
       startMs = Math.min(startMs, waiting.get(seq) ?? startMs);
       waiting.delete(seq);
     }
-    open.set(data.turn, startMs);
+    open.set(data.turn, { startMs, parked: false });
     if (open.size > MAX_OPEN_TURNS && pushOut(open)) pushedOut++;
+  }
+
+  function setParked(turn: string, parked: boolean): void {
+    const known = open.get(turn);
+    if (known !== undefined) known.parked = parked;
   }
 
   function end(outcome: "completed" | "failed" | "cancelled", turn: string, storedAtMs: number): void {
     counts[outcome]++;
-    const startMs = open.get(turn);
-    if (startMs !== undefined) times.add(storedAtMs - startMs);
+    const known = open.get(turn);
+    if (known !== undefined) times.add(storedAtMs - known.startMs);
     open.delete(turn);
   }
 
@@ -115,9 +120,12 @@ export function newStats(prices: Prices): StatsFold {
       case "Steered":
         waiting.delete(entry.data.message.seq);
         return;
+      case "TurnParked":
+        return setParked(entry.data.turn, true);
       case "TurnClaimed":
-        if (entry.data.reason === "takeover") counts.takeovers++;
-        return;
+        // Whoever goes on with a turn that rested takes it from nobody.
+        if (entry.data.reason === "takeover" && open.get(entry.data.turn)?.parked !== true) counts.takeovers++;
+        return setParked(entry.data.turn, false);
       case "ModelStepCompleted":
         return book(entry.data.model, entry.data.usage);
       case "ModelStepFailed":
@@ -194,8 +202,9 @@ function pushOut(map: Map<unknown, unknown>): boolean {
 
 /** `web/<chat>`; an event that cannot be read is counted where its subject stands, if that says the chat's own name. */
 function chatOf(entry: LogEntry): string | undefined {
-  const data = (entry.type === "unreadable" ? {} : entry.data) as { channel?: unknown; chat?: unknown };
-  if (typeof data.channel === "string" && typeof data.chat === "string") return `${data.channel}/${data.chat}`;
+  const data: Readonly<Record<string, unknown>> = entry.type === "unreadable" ? {} : { ...entry.data };
+  const { channel, chat } = data;
+  if (typeof channel === "string" && typeof chat === "string") return `${channel}/${chat}`;
   const place = entry.type === "unreadable" ? parseSubject(entry.subject) : undefined;
   return place?.type === "in" ? `${place.channel}/${place.chatToken}` : undefined;
 }

@@ -205,7 +205,7 @@ void describe("the command line", () => {
     }
   });
 
-  void it("stops everything with down, after which there is nothing to ask", async () => {
+  void it("stops everything with down, after which there is nothing to ask, and the log can still be read", async () => {
     const { processes } = await one.status();
     const { code } = await cli(one.home, "down");
     assert.equal(code, 0);
@@ -213,11 +213,14 @@ void describe("the command line", () => {
     assert.equal((await followed?.ended)?.code, 1, "who follows the log is told");
     assert.ok(processes.every(({ pid }) => !isAlive(pid)));
     assert.ok(!existsSync(join(one.home, "run", "supervisor.sock")));
-    for (const verb of [["down"], ["link"], ["send", "x"], ["log", "show"]]) {
+    for (const verb of [["down"], ["link"], ["send", "x"], ["log", "tail"]]) {
       const refused = await cli(one.home, ...verb);
       assert.equal(refused.code, 1, verb.join(" "));
       assert.match(refused.err, /^NOT_RUNNING: /);
     }
+    const past = await cli(one.home, "log", "show", "--type", "TurnCompleted");
+    assert.equal(past.code, 0, past.err);
+    assert.match(past.out, /answer: /);
     assert.equal((JSON.parse((await cli(one.home, "status", "--json")).out) as HealthView).ready, false);
   });
 });
