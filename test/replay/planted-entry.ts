@@ -1,6 +1,6 @@
 /** What a planted change is built into: the replay with all it rests on, from stored bytes. */
 import { decodeEvent } from "../../bus/codec.ts";
-import type { TokenMint } from "../../bus/ids.ts";
+import { tokenMint } from "../../bus/ids.ts";
 import { rawMessage, type StoredMessage } from "../../bus/raw.ts";
 import { replay, type ReplayReport, type ReplaySettings } from "../../ops/replay/replay.ts";
 import { readerOf } from "../support/entries-reader.ts";
@@ -9,7 +9,7 @@ import { readerOf } from "../support/entries-reader.ts";
 export async function replayStored(
   messages: readonly StoredMessage[],
   settings: ReplaySettings,
-  mint: TokenMint,
+  installKey: Uint8Array,
 ): Promise<ReplayReport> {
   const entries = messages.map((message) => decodeEvent(rawMessage(message)));
   async function* all(): AsyncGenerator<typeof entries> {
@@ -17,7 +17,7 @@ export async function replayStored(
   }
   return replay(all(), {
     settings,
-    mint,
+    mint: tokenMint(installKey),
     log: readerOf(entries),
     startSeq: 1,
     endMs: (entries.at(-1)?.storedAtMs ?? 0) + 3_600_000,

@@ -52,6 +52,30 @@ const requestOf = (event: StoredEvent, before: readonly StoredEvent[]): StoredEv
       entry.type === "TurnRequested" && entry.data.turn === turnOf(event),
   );
 
+const quietOf = (entry: StoredEvent): number =>
+  entry.source === "router" ? ((entry.data as { seen?: { quiet?: number } }).seen?.quiet ?? 0) : 0;
+
+/** Whether at `seq` a turn ran in the chat of `decision`, and the first message that waited was to wait for its end. */
+function letsWait(entries: readonly StoredEvent[], decision: StoredEvent, seq: number): boolean {
+  const past = entries.filter((entry) => entry.seq <= seq && chatOf(entry) === chatOf(decision));
+  const taken = new Set(
+    past.flatMap((entry) => {
+      if (entry.type === "TurnRequested") return entry.data.messages.map((ref) => ref.seq);
+      return entry.type === "Steered" ? [entry.data.message.seq] : [];
+    }),
+  );
+  const gone = new Set(past.flatMap((entry) => (entry.type === "MessageDeleted" ? [entry.data.message] : [])));
+  const waiting = past.find(
+    (entry) => entry.type === "MessageReceived" && !taken.has(entry.seq) && !gone.has(entry.data.message),
+  );
+  const turn = past.findLast((entry) => entry.type === "TurnRequested");
+  if (waiting?.type !== "MessageReceived" || turn === undefined) return false;
+  const stopping = past.some(
+    (entry) => turnOf(entry) === turnOf(turn) && (isEnd(entry) || entry.type === "CancelRequested"),
+  );
+  return !stopping && waiting.data.mode === "queue" && waiting.data.model === undefined;
+}
+
 const ROUTER = "services/router/decide.ts";
 const STATE = "services/router/state.ts";
 const TURN = "services/agent-runner/turn.ts";
@@ -83,18 +107,8 @@ export const plants: readonly Plant[] = [
     find: 'modeOf(first) === "steer"',
     replace: 'modeOf(first) !== "interrupt"',
     at: (entries) => {
-      // The router looked at the waiting message while a turn ran, and let it wait: it says where.
-      const later = first("TurnRequested", ({ data, subject }, before) => {
-        const [waited] = data.messages;
-        const quiet = data.seen?.quiet ?? 0;
-        const message = before.find((entry) => entry.seq === waited?.seq);
-        if (message?.type !== "MessageReceived" || message.seq >= quiet || data.retryOf !== undefined) return false;
-        const chat = subject.split(".").slice(0, 4).join(".");
-        const last = before.findLast((entry) => entry.subject.startsWith(chat) && entry.seq < quiet);
-        const running = last !== undefined && !isEnd(last) && last.type !== "CancelRequested";
-        return running && message.data.mode === "queue" && message.data.model === undefined;
-      })(entries);
-      const quiet = later?.type === "TurnRequested" ? later.data.seen?.quiet : undefined;
+      // A router says where it looked at its chat and let the waiting messages wait.
+      const quiet = entries.map(quietOf).find((seq, index) => seq > 0 && letsWait(entries, entries[index]!, seq));
       return entries.find(({ seq }) => seq === quiet);
     },
     kind: "extra",

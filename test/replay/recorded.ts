@@ -31,4 +31,3 @@ export function exportSourceOf(entries: readonly LogEntry[]): ExportSource {
     mint: tokenMint(INSTALL_KEY),
   };
 }
-

@@ -21,6 +21,7 @@ import type { Tool } from "../../services/agent-runner/tools/tool.ts";
 import { replay, type ReplaySettings } from "../../ops/replay/replay.ts";
 import { readerOf } from "../support/entries-reader.ts";
 import { createSeededRandom, createVirtualClock, type SeededRandom } from "../support/virtual-clock.ts";
+import { TOOL_SPECS, TURN_SETTINGS, VERSIONS } from "./settings.ts";
 import { learn, newFacts, openMatters, type Facts } from "./facts.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { violations } from "./invariants.ts";
@@ -106,13 +107,6 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const mint = tokenMint(INSTALL_KEY);
   const maxTurns = shape.pick([1, 2, 8]);
   const readModelDisk = newReadModelDisk();
-  const settings = {
-    configuredModel: "demo",
-    systemPrompt: "Answer.",
-    maxOutputTokens: 100,
-    limits: { maxSteps: 5, maxAttempts: 4 },
-    versions: { code: "1", prompt: "1", tools: "1", policy: "1", config: "1" },
-  };
   const queueMode = shape.pick(["queue", "steer", "interrupt"] as const);
   const router = (name: string): Slot => {
     const disk = {};
@@ -133,7 +127,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
         name,
         model: fakeModel(world, own, gate, `${name} ${deaths}`),
         tools: sabotage.tools?.(tools, own) ?? tools,
-        settings,
+        settings: TURN_SETTINGS,
         maxTurns,
       });
     },
@@ -302,9 +296,9 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   found.push(...(await rebuildDiffers(facts, readModelDisk, log, clock, random.fork("rebuild"))));
   const decidedWith: ReplaySettings = {
     router: { queueMode },
-    runner: settings,
-    tools: fakeTools(world, random.fork("specs"), createGate({ log, live, clock, onKilled: () => undefined })),
-    versions: settings.versions,
+    runner: TURN_SETTINGS,
+    tools: TOOL_SPECS,
+    versions: VERSIONS,
   };
   found.push(...(await replayDiffers(facts, decidedWith, clock.nowMs())));
 

@@ -13,9 +13,10 @@ import {
   type ModelErrorCode,
   type ModelResult,
 } from "../../services/agent-runner/model/port.ts";
-import type { Tool, ToolEffect } from "../../services/agent-runner/tools/tool.ts";
+import type { Tool } from "../../services/agent-runner/tools/tool.ts";
 import type { ReadModel } from "../../services/ui-projection/database.ts";
 import type { Row } from "../../services/ui-projection/project.ts";
+import { TOOL_SPECS, TOOLS } from "./settings.ts";
 import type { SeededRandom } from "../support/virtual-clock.ts";
 import type { Gate } from "./gate.ts";
 
@@ -33,11 +34,6 @@ const FAILURES: readonly ModelErrorCode[] = [
   "MODEL_TIMEOUT",
   "MODEL_UNKNOWN",
   "MODEL_WORKER_LOST",
-];
-const TOOLS: readonly { name: string; effect: ToolEffect }[] = [
-  { name: "look", effect: "pure" },
-  { name: "note", effect: "idempotent" },
-  { name: "pay", effect: "at-most-once" },
 ];
 
 /** What happened outside, for the invariants. */
@@ -128,10 +124,11 @@ export function fakeModel(world: World, random: SeededRandom, gate: Gate, proces
 
 /** Tools of each effect, slow now and then; what they do outside is counted by the call's mark. */
 export function fakeTools(world: World, random: SeededRandom, gate: Gate): Tool[] {
-  return TOOLS.map(({ name, effect }) => ({
-    spec: { name, description: name, parameters: { type: "object" } },
+  return TOOL_SPECS.map(({ spec, effect }) => ({
+    spec,
     effect,
     async run(args, { callKey, signal }) {
+      const { name } = spec;
       const mark = String(args["mark"]);
       await gate.clock.sleep(random.chance(0.3) ? random.fraction() * 2_000 : random.fraction() * 20, signal);
       if (signal.aborted) throw new Error("stopped");
