@@ -81,6 +81,30 @@ export function compareEvents(recorded: StoredEvent, { subject, event }: Compute
   );
 }
 
+/**
+ * Asked for an event that comes out differently: what to go on with instead of the recorded one, undefined to report it.
+ * Only an export asks, whose redacted inputs lead to other decisions.
+ */
+export type Amend = (recorded: StoredEvent, computed: Computed) => StoredEvent | undefined;
+
+/** `recorded` with what is computed in its place; the readings that it was given stay. */
+export function withComputed(recorded: StoredEvent, { event }: Computed): StoredEvent {
+  const data = JSON.parse(JSON.stringify(event.data)) as object;
+  return { ...recorded, data: filled(data, recorded.data, catalogue[recorded.type].inputs) } as StoredEvent;
+}
+
+function filled(data: object, readings: object, paths: readonly string[]): object {
+  const copy: Record<string, unknown> = { ...data };
+  for (const path of paths) {
+    const [head = "", ...rest] = path.split(".");
+    const given = (readings as Record<string, unknown>)[head];
+    if (given === undefined) delete copy[head];
+    else if (rest.length === 0) copy[head] = given;
+    else copy[head] = filled((copy[head] ?? {}) as object, given as object, [rest.join(".")]);
+  }
+  return copy;
+}
+
 /** Who and where, for a difference at `event`. */
 export function placeOf(
   event: NewEvent | StoredEvent,

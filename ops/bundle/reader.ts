@@ -144,7 +144,7 @@ function logOf(index: EventIndex, lines: Lines, manifest: BundleManifest): Pick<
 }
 
 /** Mints by the manifest's table. */
-function tableMint(manifest: BundleManifest): TokenMint {
+export function tableMint(manifest: BundleManifest): TokenMint {
   const key = (kind: unknown, first: unknown, second: unknown): string => JSON.stringify([kind, first, String(second)]);
   const table = new Map(manifest.tokens.map(([kind, first, second, token]) => [key(kind, first, second), token]));
   return (kind, first, second) => {

@@ -9,10 +9,16 @@ import { createRedactor } from "../bundle/redact.ts";
 import { createEntryRedactor } from "../bundle/redact-entry.ts";
 import type { WantedScope } from "../bundle/select.ts";
 import type { Config } from "../config/config.ts";
+import { codeVersion } from "../config/code-version.ts";
 import { resolveHome } from "../config/home.ts";
 import { loadConfig } from "../config/load.ts";
-import { withSource, type LogSource } from "../source/source.ts";
+import { replay } from "../replay/replay.ts";
+import { createRerecord } from "../replay/rerecord.ts";
+import { replaySettings } from "../replay/settings.ts";
+import { readStretch, withSource, type LogSource } from "../source/source.ts";
+import { deciderSettings } from "../supervisor/process-list.ts";
 import { calledAs } from "./called.ts";
+import { logFilter } from "./log-filter.ts";
 import { homeOf, textOption } from "./options.ts";
 import { UsageError, type CommandLine } from "./usage.ts";
 
@@ -35,7 +41,12 @@ export async function exportLog(line: CommandLine): Promise<number> {
       settings: settingsOf(source, config),
       exportedAt: now.toISOString(),
       onProgress: (pass, events) => progress.show(`${pass} ${events} events`),
-      ...(redact === undefined ? {} : { redactor: createEntryRedactor(redactor, { blank: redact === "text" }) }),
+      ...(redact === undefined
+        ? {}
+        : {
+            redactor: createEntryRedactor(redactor, { blank: redact === "text" }),
+            rerecord: createRerecord(await differingIn(source, wanted, config), codeVersion()),
+          }),
     };
     if (out === "-") {
       await exportToStream(source, options, process.stdout);
@@ -50,6 +61,22 @@ export async function exportLog(line: CommandLine): Promise<number> {
     if (!manifest.redacted) console.error("It holds what was said as it was said; --redact covers secrets.");
     return 0;
   });
+}
+
+/** Where the log itself, as it is, no longer comes out the same: a redacted bundle must still show it. */
+async function differingIn(source: LogSource, wanted: WantedScope, config: Config): Promise<ReadonlySet<number>> {
+  const { log, mint } = source;
+  const { lastSeq } = await log.identity();
+  const { differences } = await replay(readStretch(log, 1, lastSeq), {
+    settings: replaySettings(settingsOf(source, config), codeVersion()),
+    mint,
+    log,
+    startSeq: 1,
+    endMs: 0,
+    all: true,
+    ...(wanted.type === "all" ? {} : { compares: logFilter(wanted) }),
+  });
+  return new Set(differences.map(({ seq }) => seq));
 }
 
 export function importLog(line: CommandLine): Promise<number> {
@@ -73,16 +100,8 @@ function scopeOf(line: CommandLine): WantedScope {
 }
 
 /** Those of an imported log are what it was exported with, unless its configuration was changed. */
-function settingsOf(source: LogSource, { model, agent, chat }: Config): BundleSettings {
-  return (
-    source.manifest?.settings ?? {
-      configuredModel: model.use,
-      ...(agent.systemPrompt === undefined ? {} : { systemPrompt: agent.systemPrompt }),
-      maxSteps: agent.maxSteps,
-      maxOutputTokens: agent.maxOutputTokens,
-      queueMode: chat.queueMode,
-    }
-  );
+function settingsOf(source: LogSource, config: Config): BundleSettings {
+  return source.manifest?.settings ?? deciderSettings(config);
 }
 
 /** `taffrail-chat-20310131-183000`: no id of a person in the name of a file. */

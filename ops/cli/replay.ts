@@ -8,6 +8,7 @@ import { replay, type ReplayReport } from "../replay/replay.ts";
 import { replaySettings } from "../replay/settings.ts";
 import { readStretch, withSource, type LogReader, type LogSource } from "../source/source.ts";
 import { findTurn, lastTurns, parseTurnName } from "../source/turn-events.ts";
+import { deciderSettings } from "../supervisor/process-list.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { logFilter } from "./log-filter.ts";
 import { placeOption, stretchOf } from "./log-stretch.ts";
@@ -61,7 +62,7 @@ async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport
   const compares = await comparing(source, wish);
   const last = await log.get(lastSeq);
   return replay(readStretch(log, 1, lastSeq), {
-    settings: replaySettings(loadConfig(process.env, { home }), codeVersion()),
+    settings: replaySettings(deciderSettings(loadConfig(process.env, { home })), codeVersion()),
     mint: source.mint,
     log,
     startSeq: 1,

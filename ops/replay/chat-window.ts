@@ -31,7 +31,7 @@ function keyOf(subject: string): string {
 }
 
 /** `startSeq`: first sequence that will be added. */
-export function createChatWindow(log: LogReader, startSeq: number): ChatWindow {
+export function createChatWindow(log: Pick<LogReader, "fetch">, startSeq: number): ChatWindow {
   const kept = new Map<string, Kept>();
   /** What was let go of is missing up to here. */
   let missingThrough = startSeq - 1;

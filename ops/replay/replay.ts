@@ -2,9 +2,10 @@
  * Replay: the deciders and the agent loop of this release over a recorded log. In: entries in log order. Out: whether each
  * decision comes out the same, and where it first does not. Never: a network, a model, a tool, an append.
  */
-import type { Difference } from "../../bus/compare.ts";
+import type { Amend, Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
-import type { TokenMint } from "../../bus/ids.ts";
+import { hasCode } from "../../bus/errors.ts";
+import { deriveId, type TokenMint } from "../../bus/ids.ts";
 import { parseSubject } from "../../bus/subjects.ts";
 import { createTurnReplay, type TurnReplay, type TurnReplayOptions } from "../../services/agent-runner/replay.ts";
 import { createRouterReplay, type RouterReplayOptions } from "../../services/router/replay.ts";
@@ -28,7 +29,7 @@ export interface ReplayOptions {
   /** Tokens of chats and turns. */
   readonly mint: TokenMint;
   /** Log to ask for what lies before `entries`. */
-  readonly log: LogReader;
+  readonly log: Pick<LogReader, "fetch">;
   /** First sequence of `entries`. */
   readonly startSeq: number;
   /** Entries that are compared, asked in log order; the others are only folded. All when absent. */
@@ -36,6 +37,7 @@ export interface ReplayOptions {
   /** Milliseconds since the epoch at which the log is known to have ended. */
   readonly endMs: number;
   readonly onRequest?: TurnReplayOptions["onRequest"];
+  readonly amend?: Amend | undefined;
   /** Goes on behind the first difference; all are reported. */
   readonly all?: boolean;
 }
@@ -77,15 +79,17 @@ export async function replay(
   entries: AsyncIterable<readonly LogEntry[]>,
   options: ReplayOptions,
 ): Promise<ReplayReport> {
-  const { settings, mint, compares = () => true } = options;
+  const { settings, compares = () => true } = options;
+  const mint = boldMint(options.mint);
   const window = createChatWindow(options.log, options.startSeq);
-  const router = createRouterReplay({ settings: settings.router, mint });
-  const scheduler = createSchedulerReplay();
+  const router = createRouterReplay({ settings: settings.router, mint, amend: options.amend });
+  const scheduler = createSchedulerReplay(options.amend);
   const turns: TurnReplay = createTurnReplay({
     settings: settings.runner,
     tools: settings.tools,
     log: window,
     onRequest: options.onRequest,
+    amend: options.amend,
   });
   const open = new Map<string, OpenTurn>();
   const report: ReplayReport = { events: 0, turns: 0, compared: 0, open: 0, unreadable: 0, differences: [] };
@@ -152,6 +156,18 @@ export async function replay(
   report.differences.sort((a, b) => a.seq - b.seq);
   if (options.all !== true) report.differences.splice(1);
   return report;
+}
+
+/** A bundle's table lacks the tokens of what is only decided now: any other one shows that it is another. */
+function boldMint(mint: TokenMint): TokenMint {
+  return (...parts) => {
+    try {
+      return mint(...parts);
+    } catch (error) {
+      if (!hasCode(error, "NOT_FOUND")) throw error;
+      return deriveId("unknown", ...parts);
+    }
+  };
 }
 
 function changedVersions(claim: StoredEvent<"TurnClaimed"> | undefined, now: Versions): ReplayDifference["changed"] {

@@ -48,6 +48,25 @@ export function modelChoices(config: Config): ModelsView {
   };
 }
 
+/** The part of the configuration that decides what a turn does; it is in bundles, and no secret. */
+export interface DeciderSettings {
+  readonly configuredModel: string;
+  readonly systemPrompt?: string;
+  readonly maxSteps: number;
+  readonly maxOutputTokens: number;
+  readonly queueMode: Config["chat"]["queueMode"];
+}
+
+export function deciderSettings({ model, agent, chat }: Config): DeciderSettings {
+  return {
+    configuredModel: model.use,
+    ...(agent.systemPrompt === undefined ? {} : { systemPrompt: agent.systemPrompt }),
+    maxSteps: agent.maxSteps,
+    maxOutputTokens: agent.maxOutputTokens,
+    queueMode: chat.queueMode,
+  };
+}
+
 /** All processes of this release but the broker. `port` is the page's, `code` names release and build. */
 export function ownProcesses(
   config: Config,
@@ -64,15 +83,11 @@ export function ownProcesses(
     ...more,
   });
   const { model, agent } = config;
+  const deciders = deciderSettings(config);
   const runnerSettings = {
     code,
-    // Only for the record: claims name the configuration that decides.
-    queueMode: config.chat.queueMode,
-    configuredModel: model.use,
+    ...deciders,
     ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
-    maxSteps: agent.maxSteps,
-    maxOutputTokens: agent.maxOutputTokens,
-    ...(agent.systemPrompt === undefined ? {} : { systemPrompt: agent.systemPrompt }),
   };
   const runners = Array.from({ length: agent.runners }, (_, index) =>
     own("agent-runner", runnerSettings, {
@@ -82,7 +97,7 @@ export function ownProcesses(
     }),
   );
   return [
-    own("router", { queueMode: config.chat.queueMode, configuredModel: model.use }),
+    own("router", { ...deciders }),
     ...runners,
     own("scheduler", {}),
     own("stats", { version }),

@@ -2,7 +2,7 @@
  * The world of one recorded run, as its runner saw it: each thing the loop asks for is answered from the log, each event it
  * would append is compared with the one that stands there. Positions are those of the calls, not of arrival.
  */
-import { compareEvents, placeOf, type Difference } from "../../bus/compare.ts";
+import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
 import { describeError, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry, NewEvent, StoredEvent } from "../../bus/event.ts";
 import type { Live } from "../../bus/live.ts";
@@ -31,6 +31,7 @@ export interface RecordedRunParts {
   readonly request: StoredEvent<"TurnRequested">;
   readonly log: Pick<Log, "fetch">;
   readonly onRequest?: ((turn: string, request: ModelRequest) => void) | undefined;
+  readonly amend?: Amend | undefined;
 }
 
 export interface RecordedRun {
@@ -69,7 +70,8 @@ const isSignal = ({ type }: LogEntry): boolean => type === "Steered" || type ===
 const isRun = ({ subject }: LogEntry): boolean => subject.split(".")[5] === "run";
 
 export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
-  const { entries, script, closing, request } = parts;
+  const { closing, request } = parts;
+  const [entries, script] = [[...parts.entries], [...parts.script]];
   const root = request.subject.replace(/\.wake$/, "");
   const claim = script[0] as StoredEvent<"TurnClaimed">;
   const signals = entries.filter((entry): entry is StoredEvent => entry.type !== "unreadable" && isSignal(entry));
@@ -170,8 +172,13 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
       settle(differs("changed", next, { path: "fence", recorded: stood, computed: expected }));
       return never;
     }
-    const fault = compareEvents(next, { subject: lane.subject, event });
-    if (fault !== undefined) {
+    const computed = { subject: lane.subject, event };
+    const fault = compareEvents(next, computed);
+    const amended = fault === undefined ? undefined : parts.amend?.(next, computed);
+    if (amended !== undefined) {
+      script[index] = amended;
+      entries[entries.indexOf(next)] = amended;
+    } else if (fault !== undefined) {
       settle(differs("changed", next, fault));
       return never;
     }

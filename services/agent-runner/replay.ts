@@ -3,7 +3,7 @@
  * back: claims, clock, signals, results of model and tools. Never: a model, a tool, a word to a reader, an append.
  */
 import { pino } from "pino";
-import type { Difference } from "../../bus/compare.ts";
+import type { Amend, Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { Log } from "../../bus/log.ts";
 import { parseSubject, type TurnKey } from "../../bus/subjects.ts";
@@ -24,6 +24,7 @@ export interface TurnReplayOptions {
   readonly log: Pick<Log, "fetch">;
   /** Called with each full request that is computed. */
   readonly onRequest?: ((turn: string, request: ModelRequest) => void) | undefined;
+  readonly amend?: Amend | undefined;
 }
 
 export interface TurnVerdict {

@@ -2,7 +2,7 @@
  * The router's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Recorded
  * decisions are compared and then folded, so that one difference does not bring others after it. Never: appends.
  */
-import { compareEvents, placeOf, type Difference } from "../../bus/compare.ts";
+import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { TokenMint } from "../../bus/ids.ts";
 import { parseSubject } from "../../bus/subjects.ts";
@@ -31,6 +31,7 @@ const OWED_MS = 60_000;
 export interface RouterReplayOptions {
   readonly settings: RouterSettings;
   readonly mint: TokenMint;
+  readonly amend?: Amend | undefined;
 }
 
 export interface RouterReplay {
@@ -127,8 +128,10 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
         computed: undefined,
       };
     const { event, lane: target } = appendFor(lane, decision, 0, { through: 0 });
-    const fault = compareEvents(recorded, { subject: target.subject, event });
-    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = { subject: target.subject, event };
+    const fault = compareEvents(recorded, computed);
+    if (fault === undefined || options.amend?.(recorded, computed) !== undefined) return undefined;
+    return { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
   }
 
   function extra(lane: Lane, decision: Decision, seq: number): Difference {

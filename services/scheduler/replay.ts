@@ -2,7 +2,7 @@
  * The scheduler's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Clock
  * readings are those the events hold. Each task and each parked turn is looked at for itself, as the fences do. Never: appends.
  */
-import { compareEvents, placeOf, type Difference } from "../../bus/compare.ts";
+import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import { appendFor, taskOf } from "./appends.ts";
 import { decideCommand, decideDue, type Decision } from "./decide.ts";
@@ -60,7 +60,7 @@ function entityOf(entry: LogEntry): string | undefined {
   }
 }
 
-export function createSchedulerReplay(): SchedulerReplay {
+export function createSchedulerReplay(amend?: Amend): SchedulerReplay {
   const entities = new Map<string, Entity>();
   /** Entity of each command that is open: a refusal stands on a subject of its own. */
   const commands = new Map<string, string>();
@@ -119,8 +119,10 @@ export function createSchedulerReplay(): SchedulerReplay {
         computed: undefined,
       };
     const { event, lane } = appendFor(decision, 0, { through: 0 });
-    const fault = compareEvents(recorded, { subject: lane.subject, event });
-    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = { subject: lane.subject, event };
+    const fault = compareEvents(recorded, computed);
+    if (fault === undefined || amend?.(recorded, computed) !== undefined) return undefined;
+    return { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
   }
 
   function extra(decision: Decision, seq: number): Difference {

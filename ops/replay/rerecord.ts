@@ -1,0 +1,79 @@
+/**
+ * Decisions over redacted inputs: with other texts a model is asked something else, so recorded request hashes fit no more.
+ * What came out the same in the log is computed anew; what did not stays as it was, so that a bundle still shows it.
+ */
+import { withComputed, type Computed } from "../../bus/compare.ts";
+import type { LogEntry, StoredEvent } from "../../bus/event.ts";
+import { matchesFilter } from "../../bus/subjects.ts";
+import { toEntry, type BundleEvent, type BundleManifest } from "../bundle/format.ts";
+import { tableMint } from "../bundle/reader.ts";
+import type { LogReader } from "../source/source.ts";
+import { replay } from "./replay.ts";
+import { replaySettings } from "./settings.ts";
+
+/** A changed text may change an answer that later turns show: two or three rounds settle it. */
+const MAX_ROUNDS = 10;
+
+/** `differing`: sequences at which the log itself no longer comes out the same. */
+export function createRerecord(
+  differing: ReadonlySet<number>,
+  code: string,
+): (events: readonly BundleEvent[], manifest: BundleManifest) => Promise<readonly BundleEvent[]> {
+  return async (events, manifest) => {
+    let current = events;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const computed = await computeAnew(current.map(toEntry), manifest, differing, code);
+      if (computed.size === 0) return current;
+      current = current.map((event) => {
+        const anew = computed.get(event.seq);
+        return anew === undefined || event.bytes !== undefined ? event : withData(event, anew);
+      });
+    }
+    return current;
+  };
+}
+
+function withData(event: BundleEvent, { type, version, data }: StoredEvent): BundleEvent {
+  // Computed in the newest form of its schema, whatever it was recorded in.
+  return { ...event, headers: { ...event.headers, "ce-dataschema": `taffrail:${type}:${version}` }, data };
+}
+
+async function computeAnew(
+  entries: readonly LogEntry[],
+  manifest: BundleManifest,
+  differing: ReadonlySet<number>,
+  code: string,
+): Promise<ReadonlyMap<number, StoredEvent>> {
+  const computed = new Map<number, StoredEvent>();
+  const amend = (recorded: StoredEvent, { subject, event }: Computed): StoredEvent | undefined => {
+    const same = recorded.type === event.type && recorded.id === event.id && recorded.subject === subject;
+    if (!same || differing.has(recorded.seq)) return undefined;
+    const anew = withComputed(recorded, { subject, event });
+    computed.set(recorded.seq, anew);
+    return anew;
+  };
+  async function* all(): AsyncGenerator<readonly LogEntry[]> {
+    yield await Promise.resolve(entries);
+  }
+  await replay(all(), {
+    settings: replaySettings(manifest.settings, code),
+    mint: tableMint(manifest),
+    log: readerOf(entries),
+    startSeq: entries[0]?.seq ?? 1,
+    endMs: entries.at(-1)?.storedAtMs ?? 0,
+    all: true,
+    amend,
+  });
+  return computed;
+}
+
+function readerOf(entries: readonly LogEntry[]): Pick<LogReader, "fetch"> {
+  return {
+    fetch({ filter, fromSeq, toSeq = Number.MAX_SAFE_INTEGER, limit }) {
+      const found = entries.filter(
+        ({ seq, subject }) => seq >= fromSeq && seq <= toSeq && matchesFilter(filter, subject),
+      );
+      return Promise.resolve(found.slice(0, limit));
+    },
+  };
+}
