@@ -45,7 +45,9 @@ export async function exportLog(line: CommandLine): Promise<number> {
         ? {}
         : {
             redactor: createEntryRedactor(redactor, { blank: redact === "text" }),
-            rerecord: createRerecord(await differingIn(source, wanted, config), codeVersion()),
+            rerecord: createRerecord(await differingIn(source, wanted, config), ({ settings }) =>
+              replaySettings(settings, codeVersion()),
+            ),
           }),
     };
     if (out === "-") {

@@ -143,6 +143,8 @@ export async function replay(
       await take(entry);
       if (report.differences.length > 0 && options.all !== true) break read;
     }
+    // Promises alone never end a task: nothing that was used would be let go of, and no Ctrl-C be heard.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   // Turns open at the end, or at the first difference: one of them may have differed before it.
   const atWork = [...open.values()];

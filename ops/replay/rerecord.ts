@@ -4,12 +4,12 @@
  */
 import { withComputed, type Computed } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
+import type { TokenMint } from "../../bus/ids.ts";
 import { matchesFilter } from "../../bus/subjects.ts";
 import { toEntry, type BundleEvent, type BundleManifest } from "../bundle/format.ts";
 import { tableMint } from "../bundle/reader.ts";
 import type { LogReader } from "../source/source.ts";
-import { replay } from "./replay.ts";
-import { replaySettings } from "./settings.ts";
+import { replay, type ReplaySettings } from "./replay.ts";
 
 /** A changed text may change an answer that later turns show: two or three rounds settle it. */
 const MAX_ROUNDS = 10;
@@ -17,12 +17,13 @@ const MAX_ROUNDS = 10;
 /** `differing`: sequences at which the log itself no longer comes out the same. */
 export function createRerecord(
   differing: ReadonlySet<number>,
-  code: string,
+  settingsOf: (manifest: BundleManifest) => ReplaySettings,
+  mintOf: (manifest: BundleManifest) => TokenMint = tableMint,
 ): (events: readonly BundleEvent[], manifest: BundleManifest) => Promise<readonly BundleEvent[]> {
   return async (events, manifest) => {
     let current = events;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const computed = await computeAnew(current.map(toEntry), manifest, differing, code);
+      const computed = await computeAnew(current.map(toEntry), differing, settingsOf(manifest), mintOf(manifest));
       if (computed.size === 0) return current;
       current = current.map((event) => {
         const anew = computed.get(event.seq);
@@ -40,9 +41,9 @@ function withData(event: BundleEvent, { type, version, data }: StoredEvent): Bun
 
 async function computeAnew(
   entries: readonly LogEntry[],
-  manifest: BundleManifest,
   differing: ReadonlySet<number>,
-  code: string,
+  settings: ReplaySettings,
+  mint: TokenMint,
 ): Promise<ReadonlyMap<number, StoredEvent>> {
   const computed = new Map<number, StoredEvent>();
   const amend = (recorded: StoredEvent, { subject, event }: Computed): StoredEvent | undefined => {
@@ -56,8 +57,8 @@ async function computeAnew(
     yield await Promise.resolve(entries);
   }
   await replay(all(), {
-    settings: replaySettings(manifest.settings, code),
-    mint: tableMint(manifest),
+    settings,
+    mint,
     log: readerOf(entries),
     startSeq: entries[0]?.seq ?? 1,
     endMs: entries.at(-1)?.storedAtMs ?? 0,
