@@ -69,7 +69,7 @@ export async function exportToFile(
     const whole = join(folder, "bundle");
     const fd = openSync(whole, "wx", 0o600);
     try {
-      await assemble(body, (bytes) => void writeAll(fd, bytes));
+      await assemble(body, (bytes) => writeAll(fd, bytes));
       fsyncSync(fd);
     } finally {
       closeSync(fd);

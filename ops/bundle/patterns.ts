@@ -137,7 +137,7 @@ const patterns: readonly Pattern[] = [
   },
   {
     label: "api-key",
-    form: /(?<![A-Za-z0-9])(?:sk|pk|rk|whsec|gsk|xai|hf|r8|gh[oprsu]|github_pat|gl[a-z]{2,6}|npm|pypi|lin_api|do[oprt]_v1|shp[a-z]{2}|xox[a-z]|xapp|SG|tvly|pplx|nvapi|sntry[su]|dapi|ATATT3|figd|dckr_pat|key|api|AGE-SECRET-KEY)[-_.](?=[A-Za-z0-9_.-]*\d)[A-Za-z0-9_.-]{12,}[A-Za-z0-9_]/g,
+    form: /(?<![A-Za-z0-9])(?:sk|pk|rk|whsec|gsk|xai|hf|r8|gh[oprsu]|github_pat|gl[a-z]{2,6}|npm|pypi|lin_api|do[oprt]_v1|shp[a-z]{2}|xox[a-z]|xapp|SG|tvly|pplx|nvapi|sntry[su]|dapi|ATATT3|figd|dckr_pat|key|api|AGE-SECRET-KEY)[-_.](?=[A-Za-z0-9_.-]{0,200}\d)[A-Za-z0-9_.-]{12,}[A-Za-z0-9_]/g,
   },
   { label: "bot-token", form: /(?<![A-Za-z0-9])[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6,7}\.[\w-]{27,}/g },
   {
@@ -169,14 +169,14 @@ const patterns: readonly Pattern[] = [
   },
   { label: "email", form: /[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/gu },
   { label: "iban", form: /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}/g, accept: ibanLength },
-  { label: "card", form: /(?<![\d.])\d(?:[ -]?\d){12,22}/g, accept: cardLength },
+  { label: "card", form: /(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,22}/g, accept: cardLength },
   {
     label: "phone",
     form: /(?<![\w+])(?:\+|00)[1-9](?:[ ()./-]{0,2}\d){6,14}(?!\d)/g,
     accept: (text) => (isVaried(text) ? text.length : 0),
   },
-  { label: "phone", form: /(?<![\w.:-])0\d{1,4}[ /-]{1,3}[1-9](?:[ -]?\d){4,10}(?!\w)/g },
-  { label: "phone", form: /(?<![\w.:-])0[1-9]\d{8,11}(?!\w)/g },
+  { label: "phone", form: /(?<![\w:-])(?<!\d\.)0\d{1,4}[ /-]{1,3}[1-9](?:[ -]?\d){4,10}(?!\w)/g },
+  { label: "phone", form: /(?<![\w:-])(?<!\d\.)0[1-9]\d{8,11}(?!\w)/g },
   { label: "phone", form: /(?<![\w-])(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .-]\d{3}[ .-]\d{4}(?![\w-])/g },
   { label: "token", form: /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{28,}/g, accept: randomLength },
 ];

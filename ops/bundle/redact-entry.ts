@@ -25,8 +25,20 @@ const SPOKEN: readonly string[] = ["text", "prompt", "partialText", "result", "n
 const OWN_WORDS: readonly string[] = ["DeadLettered", "CommandRefused"];
 /** Members and headers that hold ids and hashes which we derive. A chat's and a message's id is chosen by others. */
 const STRUCTURAL: readonly string[] = [
-  ...["turn", "id", "reply", "retryOf", "task", "requestHash", "prompt", "tools", "policy", "config", "code"],
-  ...["ce-id", "ce-correlationid", "ce-causationid"],
+  "turn",
+  "id",
+  "reply",
+  "retryOf",
+  "task",
+  "requestHash",
+  "prompt",
+  "tools",
+  "policy",
+  "config",
+  "code",
+  "ce-id",
+  "ce-correlationid",
+  "ce-causationid",
 ];
 /** Such an id: 22 characters, or the 43 of a SHA-256. They are random: patterns would find keys in some of them. */
 const DERIVED = /^(?:[A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{43})$/;
@@ -191,7 +203,8 @@ function chosenAs(name: string, parent: string, type: string, channel: unknown):
   if (name === "id" && (parent === "from" || parent === "by")) return "chosen";
   // The chat of a task is named by it.
   if (name === "chat" && channel === "sys") return "task";
-  if (name === "prompt" && parent !== "versions") return undefined;
+  // Hashes; a member `prompt` elsewhere is a text.
+  if (parent === "versions") return "code";
   // A tool's name is no person's; an id of a message is no text.
   if (name === "name" && parent !== "from") return "chosen";
   return name === "message" && type !== "ModelStepFailed" && !OWN_WORDS.includes(type) ? "chosen" : undefined;
@@ -214,5 +227,7 @@ function blankTree(value: unknown): unknown {
   if (typeof value === "string") return blankText(value);
   if (Array.isArray(value)) return value.map(blankTree);
   if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, blankTree(member)]));
+  // A member's name is a word of a program, unless it is a sentence.
+  const named = (key: string): string => (/\s/.test(key) ? blankText(key) : key);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [named(key), blankTree(member)]));
 }

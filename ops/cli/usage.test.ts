@@ -10,7 +10,16 @@ void describe("the help", () => {
       [["log", "tail"], ["taffrail log tail"]],
       [["log", "stats"], ["taffrail log stats"]],
       [["send", "hello"], ['taffrail send "TEXT"']],
-      [["log"], ["taffrail log show [TURN]", "taffrail log tail", "taffrail log stats"]],
+      [
+        ["log"],
+        [
+          "taffrail log show [TURN]",
+          "taffrail log tail",
+          "taffrail log export",
+          "taffrail log import FILE",
+          "taffrail log stats",
+        ],
+      ],
     ] as const) {
       const { operands } = parseCommandLine([...words, "--help"]);
       const found = helpText(operands)

@@ -61,7 +61,7 @@ export async function withOwnBroker<T>(home: string, use: (nc: NatsConnection) =
     return await withChild(reading, home, broker, kept.readerCreds, use);
   } finally {
     forgetSignals();
-    control.close();
+    control.closeAll();
   }
 }
 

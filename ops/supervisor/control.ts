@@ -18,7 +18,10 @@ export interface StatusAnswer {
 }
 
 export interface ControlServer {
+  /** Takes no more; who waits for the end of this process goes on waiting. */
   close(): void;
+  /** Also tells those that it is over: for a holder whose process goes on. */
+  closeAll(): void;
 }
 
 const MAX_REQUEST_CHARS = 4_096;
@@ -65,7 +68,12 @@ export async function listenControl(
   home: string,
   handle: (request: ControlRequest) => StatusAnswer | { type: "stopping" },
 ): Promise<ControlServer> {
-  const server = createServer((socket) => serve(socket, handle));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    serve(socket, handle);
+  });
   await withSocketPath(home, async (path) => {
     // Two starts at once must not take each other's socket for a dead one. Left behind, it is younger than a second.
     const guard = join(home, "run", "starting");
@@ -81,7 +89,13 @@ export async function listenControl(
     }
   });
   // The name goes with the server: no rmSync, which could take the next one's.
-  return { close: () => void server.close() };
+  return {
+    close: () => void server.close(),
+    closeAll: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 async function inUse(home: string, holder: Socket): Promise<TaffrailError> {
