@@ -78,6 +78,8 @@ export interface RawMessage {
   header(name: string): string;
 }
 
+const lanesOf = new Map(Object.entries(catalogue).map(([type, { lane }]) => [type, lane.split(" or ")]));
+
 /** The channel whose chat a command is about. */
 function commandTarget(data: Readonly<Record<string, unknown>>): string | undefined {
   const replyTo = data["replyTo"] as { channel?: string } | undefined;
@@ -93,7 +95,7 @@ function placeProblem(type: MessageType, subject: string, data: Readonly<Record<
   const place = parseSubject(subject);
   if (place === undefined) return "the subject does not fit the grammar";
   const lane = place.type === "turn" ? (place.lane === "step" ? "run" : place.lane) : place.type;
-  if (!catalogue[type].lane.split(" or ").includes(lane)) return `${type} must not stand on the lane ${lane}`;
+  if (lanesOf.get(type)?.includes(lane) !== true) return `${type} must not stand on the lane ${lane}`;
   const by = data["by"] as { channel?: string } | undefined;
   const channel = place.type === "cmd" ? by?.channel : data["channel"];
   // A channel speaks for its own chats only; the machine's owner at the CLI for all.

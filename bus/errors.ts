@@ -52,6 +52,7 @@ export const errorCatalogue = {
   DISK_FULL: { family: "terminal", action: "Free space on the disk of the state folder, then start again." },
   PORT_TAKEN: { family: "terminal", action: "Stop what listens there, or set TAFFRAIL_PORT." },
   NOT_RUNNING: { family: "terminal", action: "Start it with `taffrail up`." },
+  REBUILD_RUNNING: { family: "terminal", action: "Wait until the other `taffrail rebuild` has ended." },
   INTAKE_PAUSED: { family: "retryable", action: "The log takes no messages now; send it again later." },
   REQUEST_INVALID: { family: "terminal", action: "Correct the request as the message says." },
   REQUEST_TOO_LARGE: { family: "terminal", action: "Send less." },

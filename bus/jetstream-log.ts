@@ -7,6 +7,7 @@ import { watchConnection } from "./connection-watch.ts";
 import { TaffrailError } from "./errors.ts";
 import type { LogEntry } from "./event.ts";
 import { createAppender } from "./jetstream-append.ts";
+import { headerReader } from "./header-reader.ts";
 import { createDirectReads } from "./jetstream-direct.ts";
 import { PullSession, type DeliveryInfo } from "./jetstream-pull.ts";
 import { createQueueReader } from "./jetstream-queue.ts";
@@ -17,8 +18,11 @@ const REQUEST_TIMEOUT_MS = 3_000;
 /** Reader's default buffer: some hundred events of some kB stay far below 1 MB. */
 const DEFAULT_MAX_BUFFERED = 256;
 
-function entryOf(message: Msg, info: { seq: number; subject: string; storedAtMs: number }): LogEntry {
-  return decodeEvent({ ...info, payload: message.data, header: (name) => message.headers?.get(name) ?? "" });
+function entryOf(
+  message: Msg,
+  { seq, subject, storedAtMs }: { seq: number; subject: string; storedAtMs: number },
+): LogEntry {
+  return decodeEvent({ seq, subject, storedAtMs, payload: message.data, header: headerReader(message) });
 }
 
 export interface JetStreamLogOptions {

@@ -3,7 +3,7 @@
  * nothing kept for who is not there. It outlives nothing: while the broker is down everything is dropped.
  */
 import { describeError, TaffrailError } from "./errors.ts";
-import type { Live } from "./live.ts";
+import { boundedJson, type Live } from "./live.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createWire } from "./memory-wire.ts";
 import { filterTest } from "./memory-store.ts";
@@ -110,9 +110,9 @@ function attachProcess(shared: Shared): ProcessLive {
   };
 
   return {
-    publish(subject, data) {
+    publish(subject, data, bound) {
       if (killed) return;
-      const json = JSON.stringify(data);
+      const json = boundedJson(data, bound);
       toServer.send(() => {
         if (!shared.up) return;
         for (const { matches, receive } of shared.subscribers) {

@@ -1,7 +1,7 @@
 /** The port `Live` on core NATS. */
 import { errors, type NatsConnection, type Msg } from "nats";
 import { describeError, TaffrailError } from "./errors.ts";
-import type { Live } from "./live.ts";
+import { boundedJson, type Live } from "./live.ts";
 
 /** Bytes waiting for a slow or lost broker before tokens and figures are dropped rather than kept. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
@@ -41,9 +41,9 @@ export function createNatsLive(nc: NatsConnection): Live {
     }
   })();
   return {
-    publish(subject, data) {
+    publish(subject, data, bound) {
       if (nc.isClosed()) return;
-      const payload = JSON.stringify(data);
+      const payload = boundedJson(data, bound);
       if (!connected) {
         pendingBytes += payload.length;
         if (pendingBytes > MAX_PENDING_BYTES) return;

@@ -1,8 +1,7 @@
 /** Snapshots of a fold: only to make starts quick, deleted at will, refused when they are of another log. */
 import { createHash } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { checkpointAt, checkpointFits, type Checkpoint } from "./checkpoint.ts";
-import type { Log } from "./log.ts";
+import { checkpointAt, checkpointFits, type Checkpoint, type Held } from "./checkpoint.ts";
 
 interface Snapshot<State> {
   readonly shape: number;
@@ -11,8 +10,8 @@ interface Snapshot<State> {
 }
 
 export interface SnapshotStore<State> {
-  load(log: Log): Promise<{ seq: number; state: State } | undefined>;
-  save(log: Log, seq: number, state: State): Promise<void>;
+  load(log: Held): Promise<{ seq: number; state: State } | undefined>;
+  save(log: Held, seq: number, state: State): Promise<void>;
 }
 
 function hashText(text: string): string {

@@ -7,7 +7,10 @@ export { catalogue };
 export type { DataOf };
 export type MessageType = keyof DataOf;
 
-type ValidatorName = keyof typeof validators;
+type Validator = (typeof validators)[keyof typeof validators];
+
+/** A module's namespace is slow to ask by a made-up name, and every event asks. */
+const validatorOf = new Map<string, Validator>(Object.entries(validators));
 
 /** True when `type` names an event or command this release knows. */
 export function isKnownType(type: string): type is MessageType {
@@ -20,8 +23,8 @@ export function isKnownType(type: string): type is MessageType {
  */
 export function schemaProblem(type: string, version: number, data: unknown): string | undefined {
   const name = `${type}_${version}`;
-  if (!Object.hasOwn(validators, name)) return `no schema for ${type} version ${version}`;
-  const validate = validators[name as ValidatorName];
+  const validate = validatorOf.get(name);
+  if (validate === undefined) return `no schema for ${type} version ${version}`;
   if (validate(data)) return undefined;
   const first = validate.errors?.[0];
   const where = first?.instancePath ? first.instancePath : "the data";

@@ -57,6 +57,21 @@ const rules: readonly { name: string; run: (harness: LiveHarness) => Promise<voi
     },
   },
   {
+    name: "what is larger than its bound is replaced by what was given instead",
+    async run(harness) {
+      const { live, clock } = harness;
+      const heard: unknown[] = [];
+      live.subscribe("feed.chats", (data) => heard.push(data));
+      await harness.subscribed();
+      const bound = { maxBytes: 10, instead: { ask: true } };
+      live.publish("feed.chats", "12345678", bound);
+      // Bytes are counted, not characters.
+      live.publish("feed.chats", "1234567ü", bound);
+      await until(clock, "both are heard", () => heard.length === 2);
+      assert.deepEqual(heard, ["12345678", { ask: true }]);
+    },
+  },
+  {
     name: "a request is answered by who serves it, with data of any shape",
     async run(harness) {
       const { live } = harness;

@@ -19,6 +19,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   send: async () => (await import("./send.ts")).send,
   "log show": async () => (await import("./log.ts")).showLog,
   replay: async () => (await import("./replay.ts")).replayLog,
+  rebuild: async () => (await import("./rebuild.ts")).rebuild,
   "log tail": async () => (await import("./log.ts")).tailLog,
   "log export": async () => (await import("./bundle.ts")).exportLog,
   "log import": async () => (await import("./bundle.ts")).importLog,

@@ -110,6 +110,15 @@ export const verbs: Readonly<Record<string, Verb>> = {
       json: { help: "the report as JSON" },
     },
   },
+  rebuild: {
+    operands: "[VIEW]",
+    count: [0, 1],
+    help: "build views anew from the log, compare, replace",
+    options: {
+      check: { help: "compare only; the live one stays" },
+      json: { help: "one line of JSON a view" },
+    },
+  },
   link: { operands: "", count: [0, 0], help: "print a new one-time link to the page", options: {} },
   "tasks add": {
     operands: '"TEXT"',

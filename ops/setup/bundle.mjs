@@ -28,6 +28,7 @@ export function serverEntries(root) {
   return [
     { out: "cli", in: "ops/cli/main.ts" },
     { out: "supervisor", in: "ops/supervisor/main.ts" },
+    { out: "rebuild-worker", in: "ops/rebuild/worker.ts" },
     { out: "model-worker", in: "services/agent-runner/model/worker.ts" },
     ...folders,
   ].filter((entry) => existsSync(join(root, entry.in)));

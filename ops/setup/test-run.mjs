@@ -15,6 +15,8 @@ const LIMITS = {
   int: { concurrency: 2, timeoutMs: 300_000 },
   e2e: { concurrency: 1, timeoutMs: 900_000 },
 };
+/** Full runs make logs of a million events and play a thousand seeds. */
+const FULL_FACTOR = 4;
 
 /**
  * Runs test files of one level with node's own runner, its report going straight to the terminal.
@@ -26,7 +28,7 @@ export async function runTests({ root, level, files, env }) {
   // A second report for the counts: the first one keeps the terminal's colours by writing to it directly.
   const tap = join(folder, "report.tap");
   try {
-    const code = await runToEnd(process.execPath, runnerArguments(level, files, tap), { cwd: root, env });
+    const code = await runToEnd(process.execPath, runnerArguments(level, files, tap, env), { cwd: root, env });
     const counts = countsIn(readFileSync(tap, "utf8"));
     const red = counts.fail + counts.cancelled > 0;
     return code !== 0 && !red ? { ...counts, fail: 1 } : counts;
@@ -39,9 +41,11 @@ export async function runTests({ root, level, files, env }) {
  * @param {import("./test-files.mjs").Level} level
  * @param {string[]} files
  * @param {string} tap
+ * @param {NodeJS.ProcessEnv} env
  */
-function runnerArguments(level, files, tap) {
+function runnerArguments(level, files, tap, env) {
   const { concurrency, timeoutMs } = LIMITS[level];
+  const factor = env["TAFFRAIL_TEST_FULL"] === "1" ? FULL_FACTOR : 1;
   return [
     "--import",
     "tsx",
@@ -51,7 +55,7 @@ function runnerArguments(level, files, tap) {
     "--test-reporter=tap",
     `--test-reporter-destination=${tap}`,
     `--test-concurrency=${concurrency}`,
-    `--test-timeout=${timeoutMs}`,
+    `--test-timeout=${factor * timeoutMs}`,
     ...files,
   ];
 }

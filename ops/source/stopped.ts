@@ -48,6 +48,7 @@ export async function withOwnBroker<T>(home: string, use: (nc: NatsConnection) =
   const reading: Reading = { ended: false, release: () => undefined };
   const control = await listenControl(home, (request) => {
     if (request.type === "status") return { type: "status", processes: [], reader: process.pid };
+    if (request.type === "hold") return { type: "refused", why: "no process runs here" };
     end(reading, `the reading of ${home} was stopped by another command`);
     return { type: "stopping" };
   });

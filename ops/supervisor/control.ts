@@ -6,7 +6,11 @@ import { TaffrailError } from "../../bus/errors.ts";
 import type { RunFile } from "./run-files.ts";
 import type { ProcessRow } from "./supervised.ts";
 
-export type ControlRequest = { readonly type: "status" } | { readonly type: "stop" };
+export type ControlRequest =
+  | { readonly type: "status" }
+  | { readonly type: "stop" }
+  /** Stops a process for as long as the connection stands. */
+  | { readonly type: "hold"; readonly process: string };
 
 export interface StatusAnswer {
   readonly type: "status";
@@ -16,6 +20,15 @@ export interface StatusAnswer {
   /** Set when no Taffrail runs but a command reads the stopped log: its pid. */
   readonly reader?: number;
 }
+
+export type ControlAnswer =
+  | StatusAnswer
+  | { readonly type: "stopping" }
+  | { readonly type: "held" }
+  | { readonly type: "refused"; readonly why: string };
+
+/** Answers a request; `closed` resolves when whoever asked is gone. */
+export type ControlHandler = (request: ControlRequest, closed: Promise<void>) => ControlAnswer | Promise<ControlAnswer>;
 
 export interface ControlServer {
   /** Takes no more; who waits for the end of this process goes on waiting. */
@@ -27,6 +40,10 @@ export interface ControlServer {
 const MAX_REQUEST_CHARS = 4_096;
 /** A holder that answers nothing for this long is frozen, but it is there. */
 const ANSWER_LIMIT_MS = 3_000;
+/** A process that is to be held drains first, at most five seconds, or is killed. */
+const HOLD_LIMIT_MS = 15_000;
+/** A process is back within a second; a long catch-up or a laden machine takes its time. */
+const READY_LIMIT_MS = 60_000;
 /** Longest path the kernel takes for a socket, less its final zero byte. */
 const MAX_SOCKET_PATH = 107;
 
@@ -64,10 +81,7 @@ function listen(server: Server, path: string): Promise<void> {
  * Takes the state folder.
  * @throws HOME_IN_USE when a supervisor, or a command that reads the stopped log, holds it.
  */
-export async function listenControl(
-  home: string,
-  handle: (request: ControlRequest) => StatusAnswer | { type: "stopping" },
-): Promise<ControlServer> {
+export async function listenControl(home: string, handle: ControlHandler): Promise<ControlServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -121,8 +135,14 @@ async function takeGuard(guard: string): Promise<void> {
   }
 }
 
-function serve(socket: Socket, handle: (request: ControlRequest) => object): void {
+function serve(socket: Socket, handle: ControlHandler): void {
   let text = "";
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const answer = async (line: string): Promise<void> => {
+    // "stop" keeps the connection: it ends with this process, and that is the answer.
+    const answered = await handle(JSON.parse(line) as ControlRequest, closed);
+    if (socket.writable) socket.write(`${JSON.stringify(answered)}\n`);
+  };
   socket.on("error", () => socket.destroy());
   socket.setEncoding("utf8");
   socket.on("data", (part: string) => {
@@ -130,14 +150,9 @@ function serve(socket: Socket, handle: (request: ControlRequest) => object): voi
     if (text.length > MAX_REQUEST_CHARS) socket.destroy();
     const end = text.indexOf("\n");
     if (end < 0) return;
-    try {
-      // "stop" keeps the connection: it ends with this process, and that is the answer.
-      const request = JSON.parse(text.slice(0, end)) as ControlRequest;
-      text = text.slice(end + 1);
-      socket.write(`${JSON.stringify(handle(request))}\n`);
-    } catch {
-      socket.destroy();
-    }
+    const line = text.slice(0, end);
+    text = text.slice(end + 1);
+    answer(line).catch(() => socket.destroy());
   });
 }
 
@@ -170,6 +185,28 @@ export async function askStop(home: string): Promise<void> {
   await closed;
 }
 
+/**
+ * Runs `use` while the supervisor keeps this process stopped; it is started again whatever becomes of the caller. Resolves
+ * when it is ready again.
+ * @throws NOT_RUNNING, NOT_FOUND when there is no such process or it is held already.
+ */
+export async function whileHeld(home: string, process: string, use: () => Promise<void>): Promise<void> {
+  const socket = await connectControl(home);
+  try {
+    const answer = JSON.parse(await ask(socket, { type: "hold", process }, HOLD_LIMIT_MS)) as ControlAnswer;
+    if (answer.type === "refused") throw new TaffrailError("NOT_FOUND", answer.why, { process });
+    await use();
+  } finally {
+    socket.destroy();
+  }
+  for (const endMs = performance.now() + READY_LIMIT_MS; performance.now() < endMs;) {
+    const { processes } = await askStatus(home);
+    if (processes.some(({ name, ready }) => name === process && ready)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new TaffrailError("BUS_REQUEST_TIMEOUT", `${process} does not come back`, { process });
+}
+
 /** Resolves when the running Taffrail has ended. @throws NOT_RUNNING */
 export async function watchEnd(home: string): Promise<{ ended: Promise<void>; forget(): void }> {
   const socket = await connectControl(home);
@@ -179,10 +216,10 @@ export async function watchEnd(home: string): Promise<{ ended: Promise<void>; fo
   return { ended: new Promise((resolve) => socket.once("close", () => resolve())), forget: () => socket.destroy() };
 }
 
-function ask(socket: Socket, request: ControlRequest): Promise<string> {
+function ask(socket: Socket, request: ControlRequest, limitMs = ANSWER_LIMIT_MS): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
-    const timer = setTimeout(() => fail("does not answer"), ANSWER_LIMIT_MS);
+    const timer = setTimeout(() => fail("does not answer"), limitMs);
     const fail = (why: string): void => reject(new TaffrailError("BUS_REQUEST_TIMEOUT", `the supervisor ${why}`));
     socket.setEncoding("utf8");
     socket.on("data", (part: string) => {

@@ -142,6 +142,12 @@ export class Supervised {
     clearTimeout(timer);
   }
 
+  /** As `stop`, to be started again by `start`. */
+  async hold(graceMs: number): Promise<void> {
+    this.#reason = "held while what it owns is replaced";
+    await this.stop(graceMs);
+  }
+
   /** SIGKILL and no restart; for the last moment of the supervisor. */
   kill(): void {
     clearTimeout(this.#timer);

@@ -15,7 +15,7 @@ import type { Config } from "../config/config.ts";
 import { checkBroker } from "../nats/checks.ts";
 import { brokerSpec, watchBroker, type BrokerWatch } from "./broker.ts";
 import { checkHome, checkNotImported } from "./checks.ts";
-import { listenControl, type ControlServer, type StatusAnswer } from "./control.ts";
+import { listenControl, type ControlAnswer, type ControlServer, type StatusAnswer } from "./control.ts";
 import { startGuards, type Guards } from "./guards.ts";
 import { makeLink } from "./link.ts";
 import { childLines, type Output } from "./output.ts";
@@ -64,6 +64,7 @@ export class Supervisor {
   #run: RunFile | undefined;
   #publish: () => void = () => undefined;
   #timers: (() => void)[] = [];
+  readonly #held = new Set<Supervised>();
   #stopping: Promise<void> | undefined;
   #refuseStart: (error: Error) => void = () => undefined;
   #markStopped: () => void = () => undefined;
@@ -95,8 +96,9 @@ export class Supervisor {
     const { home } = config;
     checkNotImported(home);
     checkHome(home);
-    this.#control = await listenControl(home, (request) => {
+    this.#control = await listenControl(home, (request, closed) => {
       if (request.type === "status") return this.#status();
+      if (request.type === "hold") return this.#hold(request.process, closed);
       void this.stop();
       return { type: "stopping" };
     });
@@ -237,7 +239,7 @@ export class Supervisor {
         this.#processLog.record("ProcessStarted", `${pid}@${startedAtMs}`, { process: name, pid, version, restarts });
       },
       exited: ({ name, pid, restarts, startedAtMs }, how) => {
-        const planned = this.#stopping !== undefined;
+        const planned = this.#stopping !== undefined || [...this.#held].some(({ row }) => row.name === name);
         output.say(planned ? "debug" : "warn", `${name} ended: ${how.reason}`, planned ? {} : { restarts });
         this.#processLog.record("ProcessExited", `${pid}@${startedAtMs}`, { process: name, pid, restarts, ...how });
       },
@@ -275,6 +277,23 @@ export class Supervisor {
     await this.#broker?.stop(GRACE_MS);
     this.#control?.close();
     this.#markStopped();
+  }
+
+  /** Keeps a service stopped until `released`: what it owns is being replaced. */
+  async #hold(name: string, released: Promise<void>): Promise<ControlAnswer> {
+    const one = this.#services.find(({ row }) => row.name === name);
+    if (one === undefined) return { type: "refused", why: `there is no process ${name}` };
+    if (this.#held.has(one) || this.#stopping !== undefined)
+      return { type: "refused", why: `${name} is being replaced or stopped already` };
+    this.#held.add(one);
+    this.#options.output.say("info", `${name} is held while what it owns is replaced`);
+    const stopped = one.hold(GRACE_MS);
+    void Promise.all([released, stopped]).then(() => {
+      this.#held.delete(one);
+      if (this.#stopping === undefined) one.start();
+    });
+    await stopped;
+    return { type: "held" };
   }
 
   /** SIGKILL to everything, at once. */

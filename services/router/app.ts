@@ -11,14 +11,13 @@ import type { Append, LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { TokenMint } from "../../bus/ids.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
 import type { SnapshotStore } from "../../bus/snapshot.ts";
-import { filters, parseSubject } from "../../bus/subjects.ts";
+import { parseSubject } from "../../bus/subjects.ts";
 import { appendFor, SOURCE } from "./appends.ts";
 import { decideChat, type Decision, type RouterSettings } from "./decide.ts";
 import { createDirectory, type Known } from "./directory.ts";
+import { READS } from "./reads.ts";
 import { applyEvent, applyGivenUp, foldEntry, isOver, newChat, type ChatState } from "./state.ts";
 
-/** Everything the fold reads, in one ordered stream. */
-const READS = [filters.inbound, filters.commands, filters.turns, filters.chats, filters.tasks];
 /** How often the snapshot is written while events come; a start then reads at most this many seconds of log. */
 const SNAPSHOT_EVERY_MS = 10_000;
 

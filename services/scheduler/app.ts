@@ -10,12 +10,11 @@ import { describeError } from "../../bus/errors.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
 import type { SnapshotStore } from "../../bus/snapshot.ts";
-import { filters } from "../../bus/subjects.ts";
 import { appendFor, SOURCE, taskOf, type Seen } from "./appends.ts";
 import { decideCommand, decideDue, nextDueMs, type Decision } from "./decide.ts";
 import { applyEvent, newDueList, type DueList } from "./due-list.ts";
+import { READS } from "./reads.ts";
 
-const READS = [filters.commands, filters.tasks, filters.steps, filters.outs];
 /** node-schedule misses clock jumps: the list is looked at this often whatever it says. */
 const RECHECK_MS = 20_000;
 const SNAPSHOT_EVERY_MS = 10_000;

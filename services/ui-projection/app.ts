@@ -3,18 +3,18 @@
  * In: the whole log. Out: `feed.*` notices, answers to `query.ui-projection.*`. Owns: the SQLite read model, rows and checkpoint
  * in one transaction. Never: decides or appends anything but dead letters; the file may be deleted at any time.
  */
-import { rm } from "node:fs/promises";
-import { checkpointFits, entryHash, type Checkpoint } from "../../bus/checkpoint.ts";
+import { checkpointFits, type Checkpoint } from "../../bus/checkpoint.ts";
 import { deadLetter } from "../../bus/dead-letter.ts";
 import { describeError, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
 import type { Ports, RunningApp } from "../../bus/runtime.ts";
 import { liveSubjects, LOG_ROOT } from "../../bus/subjects.ts";
 import type { EventRow, ItemView } from "../../schemas/views.ts";
-import { openReadModel, type ReadModel, type StoredEventRow } from "./database.ts";
-import { lineOf } from "./lines.ts";
-import { chatKey, keysOf, placeOf, project, type Row } from "./project.ts";
+import { removeModel } from "./build-file.ts";
+import { openReadModel, type ReadModel } from "./database.ts";
+import { foldBatch, type FoldedBatch } from "./fold.ts";
 import { createQueries } from "./queries.ts";
+import { isDamage } from "./sqlite.ts";
 
 const SOURCE = "ui-projection";
 /** A feed message above this is replaced by a hint to ask. */
@@ -37,15 +37,6 @@ export interface ChatFeed {
   rows: EventRow[];
   /** The change was too large: ask for it. */
   ask: boolean;
-}
-
-async function removeModel(file: string): Promise<void> {
-  for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
-}
-
-/** True for what SQLite says of a file that is damaged or none of its own. */
-function isDamage(error: unknown): boolean {
-  return error instanceof Error && /SQLITE_(CORRUPT|NOTADB|ERROR)/.test(error.message);
 }
 
 interface OpenedModel {
@@ -85,78 +76,30 @@ export async function projectBatch(
   created: string,
   onPoison: (entry: LogEntry, error: unknown) => Promise<void>,
 ): Promise<ChatFeed[]> {
-  const keys = new Set(entries.flatMap((entry) => (entry.type === "unreadable" ? [] : keysOf(entry))));
-  const rows = await model.rows([...keys]);
-  const chats = [...rows.values()].map((row) => chatKey(row.channel, row.chat)).filter((key) => !rows.has(key));
-  for (const [key, row] of await model.rows(chats)) rows.set(key, row);
-  const before = new Map<string, number>();
-  for (const row of rows.values()) if (row.kind === "chat") before.set(row.key, row.view.changedSeq);
-  const changed = new Map<string, Row>();
-  const events: StoredEventRow[] = [];
-  for (const entry of entries) {
-    if (entry.type === "unreadable") {
-      await onPoison(entry, new TaffrailError(entry.code, entry.message));
-      events.push(eventRow(entry, undefined));
-      continue;
-    }
-    try {
-      for (const row of project(entry, rows)) {
-        rows.set(row.key, row);
-        changed.set(row.key, row);
-      }
-    } catch (error) {
-      await onPoison(entry, error);
-    }
-    events.push(eventRow(entry, placeOf(entry, rows)));
-  }
-  const last = entries.at(-1);
-  const seq = last?.seq ?? 0;
-  const hash = last === undefined ? "" : entryHash(last);
-  await model.commit([...changed.values()], events, { seq, created, hash });
-  return feeds(before, changed, events);
+  if (entries.length === 0) return [];
+  const folded = await foldBatch((keys) => model.rows(keys), entries, created, onPoison);
+  await model.commit([...folded.changed.values()], folded.events, folded.checkpoint);
+  return feeds(folded);
 }
 
-function eventRow(entry: LogEntry, place: { channel: string; chat: string } | undefined): StoredEventRow {
-  const data = entry.type === "unreadable" ? {} : (entry.data as { turn?: unknown });
-  return {
-    seq: entry.seq,
-    at: new Date(entry.storedAtMs).toISOString(),
-    type: entry.type,
-    source: entry.type === "unreadable" ? "" : entry.source,
-    subject: entry.subject,
-    id: entry.type === "unreadable" ? "" : entry.id,
-    ...(entry.type !== "unreadable" && entry.causationId !== undefined ? { causationId: entry.causationId } : {}),
-    ...(typeof data.turn === "string" ? { turn: data.turn } : {}),
-    line: lineOf(entry),
-    channel: place?.channel,
-    chat: place?.chat,
-  };
-}
+const placeKey = ({ channel, chat }: { channel: string | undefined; chat: string | undefined }): string =>
+  `${channel ?? ""} ${chat ?? ""}`;
 
-function feeds(
-  before: ReadonlyMap<string, number>,
-  changed: ReadonlyMap<string, Row>,
-  events: readonly StoredEventRow[],
-): ChatFeed[] {
-  const list: ChatFeed[] = [];
+/** What each changed chat's readers are told. */
+function feeds({ before, changed, events }: FoldedBatch): ChatFeed[] {
+  const told = new Map<string, ChatFeed>();
   for (const row of changed.values()) {
     if (row.kind !== "chat") continue;
-    const { channel, chat } = row;
-    const own = (one: { channel: string | undefined; chat: string | undefined }): boolean =>
-      one.channel === channel && one.chat === chat;
-    const items = [...changed.values()].flatMap((one) => (one.kind === "item" && own(one) ? [one.view] : []));
-    const rows = events.filter(own).map(({ channel: _channel, chat: _chat, ...rest }) => rest);
-    list.push({
-      channel,
-      chat,
-      after: before.get(row.key) ?? 0,
-      cursor: row.view.changedSeq,
-      items: items.toSorted((a, b) => a.changedSeq - b.changedSeq),
-      rows,
-      ask: false,
-    });
+    const { key, channel, chat } = row;
+    const known = before.get(key);
+    const after = known?.kind === "chat" ? known.view.changedSeq : 0;
+    const cursor = row.view.changedSeq;
+    told.set(placeKey(row), { channel, chat, after, cursor, items: [], rows: [], ask: false });
   }
-  return list;
+  for (const row of changed.values()) if (row.kind === "item") told.get(placeKey(row))?.items.push(row.view);
+  for (const event of events) told.get(placeKey(event))?.rows.push(event.row);
+  for (const { items } of told.values()) items.sort((a, b) => a.changedSeq - b.changedSeq);
+  return [...told.values()];
 }
 
 export async function startUiProjection(ports: Ports, options: UiProjectionOptions): Promise<RunningApp> {
@@ -188,9 +131,8 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
   }
 
   function publish(feed: ChatFeed): void {
-    const bytes = Buffer.byteLength(JSON.stringify(feed));
-    const message = bytes > MAX_FEED_BYTES ? { ...feed, items: [], rows: [], ask: true } : feed;
-    live.publish(liveSubjects.feedChat(feed.channel, feed.chat), message);
+    const instead = { ...feed, items: [], rows: [], ask: true };
+    live.publish(liveSubjects.feedChat(feed.channel, feed.chat), feed, { maxBytes: MAX_FEED_BYTES, instead });
   }
 
   // Feeds between our predecessor's last commit and now may never have been sent: readers must ask.

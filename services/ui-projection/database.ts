@@ -2,25 +2,25 @@
  * The read model's file: SQLite behind a small interface, so that another binding can follow. One writing connection, used
  * by one flow only (two flows on one connection would share a transaction), and one reading connection.
  */
-import { createHash } from "node:crypto";
-import sqlite3 from "sqlite3";
 import type { Checkpoint } from "../../bus/checkpoint.ts";
-import type { EventRow } from "../../schemas/views.ts";
 import type { Row } from "./project.ts";
+import { digestOf } from "./digest.ts";
+import { openConnection } from "./sqlite.ts";
+import {
+  eventColumns,
+  INDEXES,
+  parseRow,
+  rowColumns,
+  SELECT_CHECKPOINT,
+  SELECT_ROWS,
+  SHAPE,
+  TABLES,
+  type RawRow,
+  type StoredCheckpoint,
+  type StoredEventRow,
+} from "./tables.ts";
 
-/** Raised when tables or views change shape: the file is then built again from the log. */
-const SHAPE = 1;
-
-const TABLES = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), shape INTEGER, seq INTEGER, created TEXT, hash TEXT);
-  CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, kind TEXT, channel TEXT, chat TEXT, seq INTEGER, changed INTEGER, view TEXT) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS rows_changed ON rows (channel, chat, kind, changed);
-  CREATE INDEX IF NOT EXISTS rows_seq ON rows (channel, chat, kind, seq);
-  CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, channel TEXT, chat TEXT, turn TEXT, row TEXT);
-  CREATE INDEX IF NOT EXISTS events_chat ON events (channel, chat, seq);
-`;
+const OPENED = `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${TABLES} ${INDEXES}`;
 
 /**
  * One statement writes rows, events and checkpoint: it is a transaction by itself, and one way to the library's thread and
@@ -40,11 +40,6 @@ const MAX_WARM_ROWS = 256;
 /** A larger row is read again; 256 of these are 8 MB at the most. */
 const MAX_WARM_CHARS = 16_384;
 
-export interface StoredEventRow extends EventRow {
-  readonly channel: string | undefined;
-  readonly chat: string | undefined;
-}
-
 export interface ReadModel {
   checkpoint(): Promise<Checkpoint | undefined>;
   /** Rows by key, for the projection. */
@@ -58,57 +53,21 @@ export interface ReadModel {
   close(): Promise<void>;
 }
 
-function open(path: string, mode: number): Promise<sqlite3.Database> {
-  return new Promise((resolve, reject) => {
-    const database = new sqlite3.Database(path, mode, (error) => (error ? reject(error) : resolve(database)));
-  });
-}
-
-function exec(database: sqlite3.Database, sql: string): Promise<void> {
-  return new Promise((resolve, reject) => database.exec(sql, (error) => (error ? reject(error) : resolve())));
-}
-
-function prepare(database: sqlite3.Database, sql: string): Promise<sqlite3.Statement> {
-  return new Promise((resolve, reject) => {
-    const statement = database.prepare(sql, (error: Error | null) => (error ? reject(error) : resolve(statement)));
-  });
-}
-
-function runPrepared(statement: sqlite3.Statement, parameters: readonly unknown[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    statement.run([...parameters], (error: Error | null) => (error ? reject(error) : resolve()));
-  });
-}
-
-function all<T>(database: sqlite3.Database, sql: string, parameters: readonly unknown[]): Promise<T[]> {
-  return new Promise((resolve, reject) => {
-    database.all<T>(sql, [...parameters], (error, rows) => (error ? reject(error) : resolve(rows)));
-  });
-}
-
-interface RawRow {
-  key: string;
-  kind: Row["kind"];
-  channel: string;
-  chat: string;
-  view: string;
-}
-
 /** Opens or makes the read model at `path` (a file). A file of another shape is emptied first. */
 export async function openReadModel(path: string): Promise<ReadModel> {
-  const writer = await open(path, sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE);
-  await exec(writer, TABLES);
-  const [present] = await all<{ shape: number }>(writer, "SELECT shape FROM checkpoint", []);
+  const writer = await openConnection(path, "create");
+  await writer.exec(OPENED);
+  const [present] = await writer.all<StoredCheckpoint>(SELECT_CHECKPOINT);
   if (present !== undefined && present.shape !== SHAPE) {
-    await exec(writer, "DROP TABLE rows; DROP TABLE events; DROP TABLE checkpoint;");
-    await exec(writer, TABLES);
+    await writer.exec("DROP TABLE rows; DROP TABLE events; DROP TABLE checkpoint;");
+    await writer.exec(OPENED);
   }
-  const reader = await open(path, sqlite3.OPEN_READONLY);
+  const reader = await openConnection(path, "read");
   // The defaults keep 2 MB of pages a connection; the working set of a chat is far smaller.
-  await exec(writer, "PRAGMA cache_size = -1024");
-  await exec(reader, "PRAGMA cache_size = -1024");
-  await exec(writer, BATCH);
-  const insert = await prepare(writer, "INSERT INTO batch VALUES (?, ?, ?, ?, ?)");
+  await writer.exec("PRAGMA cache_size = -1024");
+  await reader.exec("PRAGMA cache_size = -1024");
+  await writer.exec(BATCH);
+  const insert = await writer.prepare("INSERT INTO batch VALUES (?, ?, ?, ?, ?)");
   const warm = new Map<string, Row>();
   let writing = Promise.resolve();
 
@@ -118,26 +77,12 @@ export async function openReadModel(path: string): Promise<ReadModel> {
     checkpoint: Checkpoint,
   ): Promise<void> {
     const texts = rows.map(({ view }) => JSON.stringify(view));
-    const rowData = rows.map(({ key, kind, channel, chat, view }, index) => [
-      key,
-      kind,
-      channel,
-      chat,
-      "seq" in view ? view.seq : view.changedSeq,
-      view.changedSeq,
-      texts[index],
-    ]);
-    const eventData = events.map(({ channel, chat, ...row }) => [
-      row.seq,
-      channel,
-      chat,
-      row.turn,
-      JSON.stringify(row),
-    ]);
+    const rowData = rows.map((row, index) => rowColumns(row, texts[index] ?? ""));
+    const eventData = events.map(eventColumns);
     const { seq, created, hash } = checkpoint;
     // A row that was not written must not be remembered.
     for (const { key } of rows) warm.delete(key);
-    await runPrepared(insert, [JSON.stringify(rowData), JSON.stringify(eventData), seq, created, hash]);
+    await insert.run([JSON.stringify(rowData), JSON.stringify(eventData), seq, created, hash]);
     for (const [index, row] of rows.entries()) {
       if ((texts[index]?.length ?? 0) <= MAX_WARM_CHARS) warm.set(row.key, row);
     }
@@ -149,8 +94,8 @@ export async function openReadModel(path: string): Promise<ReadModel> {
 
   return {
     async checkpoint() {
-      const [row] = await all<Checkpoint>(writer, "SELECT seq, created, hash FROM checkpoint", []);
-      return row;
+      const [row] = await writer.all<StoredCheckpoint>(SELECT_CHECKPOINT);
+      return row === undefined ? undefined : { seq: row.seq, created: row.created, hash: row.hash };
     },
     async rows(keys) {
       const result = new Map<string, Row>();
@@ -161,12 +106,8 @@ export async function openReadModel(path: string): Promise<ReadModel> {
         else result.set(key, row);
       }
       if (missing.length === 0) return result;
-      const found = await all<RawRow>(
-        writer,
-        "SELECT key, kind, channel, chat, view FROM rows WHERE key IN (SELECT value FROM json_each(?))",
-        [JSON.stringify(missing)],
-      );
-      for (const row of found) result.set(row.key, { ...row, view: JSON.parse(row.view) as unknown } as Row);
+      for (const row of await writer.all<RawRow>(SELECT_ROWS, [JSON.stringify(missing)]))
+        result.set(row.key, parseRow(row));
       return result;
     },
     commit(rows, events, checkpoint) {
@@ -174,28 +115,13 @@ export async function openReadModel(path: string): Promise<ReadModel> {
       writing = done.catch(() => undefined);
       return done;
     },
-    query: (sql, parameters) => all(reader, sql, parameters),
-    async digest() {
-      const hash = createHash("sha256");
-      for (const [table, order] of [
-        ["rows", "key"],
-        ["events", "seq"],
-      ]) {
-        // In pages, so that a large model does not have to fit into memory.
-        for (let offset = 0; ; offset += 5_000) {
-          const page = await all(reader, `SELECT * FROM ${table} ORDER BY ${order} LIMIT 5000 OFFSET ?`, [offset]);
-          if (page.length === 0) break;
-          hash.update(JSON.stringify(page));
-        }
-      }
-      return hash.digest("hex");
-    },
+    query: (sql, parameters) => reader.all(sql, parameters),
+    digest: () => digestOf(reader),
     async close() {
       await writing;
-      await new Promise<void>((resolve) => insert.finalize(() => resolve()));
-      for (const database of [reader, writer]) {
-        await new Promise<void>((resolve, reject) => database.close((error) => (error ? reject(error) : resolve())));
-      }
+      await insert.finalize();
+      await reader.close();
+      await writer.close();
     },
   };
 }

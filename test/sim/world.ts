@@ -198,7 +198,7 @@ export function memoryReadModel(disk: ReadModelDisk, touch: () => Promise<void>)
     async commit(rows, events, checkpoint) {
       await touch();
       for (const row of rows) disk.rows.set(row.key, JSON.stringify(row));
-      for (const event of events) disk.events.set(event.seq, JSON.stringify(event));
+      for (const event of events) disk.events.set(event.row.seq, JSON.stringify(event));
       // A few are kept, so that a process can be started on an older one: delivered twice must be harmless.
       disk.checkpoints = [...disk.checkpoints, checkpoint].slice(-20);
       await touch();
