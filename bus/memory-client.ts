@@ -2,12 +2,13 @@
  * One process's connection to the in-memory broker: latency, lost answers, cut connections, death. What the process may
  * see is decided here, what the log holds in memory-store.ts.
  */
+import { filterTest } from "./subjects.ts";
 import { encodeEvent } from "./codec.ts";
 import { TaffrailError, type ErrorCode } from "./errors.ts";
 import type { Log, LogBatch } from "./log.ts";
 import type { MemoryQueue } from "./memory-queue.ts";
 import { createQueueReader } from "./memory-queue-reader.ts";
-import { createCursor, filterTest, select, type MemoryStore } from "./memory-store.ts";
+import { createCursor, select, type MemoryStore } from "./memory-store.ts";
 import { createWire, type Wire } from "./memory-wire.ts";
 import type { Clock, Random } from "./ports.ts";
 

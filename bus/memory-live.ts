@@ -2,11 +2,11 @@
  * The port `Live` in memory, for virtual time. As core NATS: at most once, in order from one sender to one receiver,
  * nothing kept for who is not there. It outlives nothing: while the broker is down everything is dropped.
  */
+import { filterTest } from "./subjects.ts";
 import { describeError, TaffrailError } from "./errors.ts";
 import { boundedJson, type Live } from "./live.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createWire } from "./memory-wire.ts";
-import { filterTest } from "./memory-store.ts";
 
 /** Middle of the road when no Random is given: then all latencies are equal and queue members take turns. */
 const STEADY: Random = { fraction: () => 0.25, token: (length) => "x".repeat(length) };

@@ -3,7 +3,7 @@ import { decodeEvent, encodedBytes, type EncodedEvent } from "./codec.ts";
 import { TaffrailError } from "./errors.ts";
 import type { LogEntry } from "./event.ts";
 import type { Clock } from "./ports.ts";
-import { matchesFilter, type Lane } from "./subjects.ts";
+import { filterTest, matchesFilter, type Lane } from "./subjects.ts";
 
 /** What the broker's file store adds to each message, about. */
 const RECORD_OVERHEAD_BYTES = 30;
@@ -151,15 +151,4 @@ export function select(
     if (matches(store.subject(seq)!)) entries.push(store.entry(seq)!);
   }
   return entries;
-}
-
-/** A test for "one of these filters matches"; the common shapes need no splitting. */
-export function filterTest(filters: readonly string[]): (subject: string) => boolean {
-  const tests = filters.map((filter) => {
-    if (filter.includes("*")) return (subject: string) => matchesFilter(filter, subject);
-    if (!filter.endsWith(".>")) return (subject: string) => subject === filter;
-    const prefix = filter.slice(0, -1);
-    return (subject: string) => subject.startsWith(prefix);
-  });
-  return (subject) => tests.some((test) => test(subject));
 }

@@ -162,3 +162,14 @@ export function matchesFilter(filter: string, subject: string): boolean {
   }
   return want.length === have.length;
 }
+
+/** A test for "one of these filters matches"; the common shapes need no splitting. */
+export function filterTest(filters: readonly string[]): (subject: string) => boolean {
+  const tests = filters.map((filter) => {
+    if (filter.includes("*")) return (subject: string) => matchesFilter(filter, subject);
+    if (!filter.endsWith(".>")) return (subject: string) => subject === filter;
+    const prefix = filter.slice(0, -1);
+    return (subject: string) => subject.startsWith(prefix);
+  });
+  return (subject) => tests.some((test) => test(subject));
+}
