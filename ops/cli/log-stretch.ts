@@ -8,7 +8,7 @@ import type { CommandLine } from "./usage.ts";
 /** A place given as `--<name>`. @throws UsageError */
 export function placeOption(line: CommandLine, name: "from" | "to"): Place | undefined {
   const text = textOption(line, name);
-  return text === undefined ? undefined : parsePlace(text, name, Date.now());
+  return text === undefined ? undefined : parsePlace(text, `${line.verb}: --${name}`, Date.now());
 }
 
 /** The stretch of the log between two places; what is not given is the log's beginning and end. */

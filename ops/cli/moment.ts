@@ -27,7 +27,7 @@ export function parseTime(text: string, nowMs: number): number | undefined {
 
 export type Place = { readonly type: "seq"; readonly seq: number } | { readonly type: "time"; readonly atMs: number };
 
-/** A place in the log: `120`, `10m` ago, or a time. @throws UsageError */
+/** A place in the log: `120`, `10m` ago, or a time; `option` as an error names it. @throws UsageError */
 export function parsePlace(text: string, option: string, nowMs: number): Place {
   if (/^\d+$/.test(text)) return { type: "seq", seq: Number(text) };
   const age = parseAge(text);
@@ -36,6 +36,6 @@ export function parsePlace(text: string, option: string, nowMs: number): Place {
   const clock = /^\d{1,2}:\d{2}$/.test(text);
   const atMs = parseTime(text, nowMs);
   if (atMs === undefined)
-    throw new UsageError(`log: --${option} "${text}" is neither a sequence, a time nor an age such as 10m`);
+    throw new UsageError(`${option} "${text}" is neither a sequence, a time nor an age such as 10m`);
   return { type: "time", atMs: clock && atMs > nowMs ? atMs - 86_400_000 : atMs };
 }

@@ -2,14 +2,17 @@
 import { hasCode, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry } from "../../bus/event.ts";
 import { codeVersion } from "../config/code-version.ts";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { describeReplay } from "../replay/describe.ts";
 import { replay, type ReplayReport } from "../replay/replay.ts";
+import { both, changedSettings, checkTurnInScope, scopeFilter } from "../replay/scope.ts";
 import { replaySettings } from "../replay/settings.ts";
 import { readStretch, withSource, type LogReader, type LogSource } from "../source/source.ts";
 import { findTurn, lastTurns, parseTurnName } from "../source/turn-events.ts";
 import { deciderSettings } from "../supervisor/process-list.ts";
 import { printable } from "../supervisor/log-lines.ts";
+import { calledAs } from "./called.ts";
 import { logFilter } from "./log-filter.ts";
 import { placeOption, stretchOf } from "./log-stretch.ts";
 import type { Place } from "./moment.ts";
@@ -35,7 +38,11 @@ function readWish(line: CommandLine): Wish {
   if (ways === 0) throw new UsageError("replay: say what: a turn, a chat, --from and --to, or --all");
   if (ways > 1) throw new UsageError("replay: a turn, a chat, --from and --to, or --all: one of them");
   return {
-    ...{ either, turn, chat, from, to },
+    either,
+    turn,
+    chat,
+    from,
+    to,
     json: line.options["json"] === true,
     requests: line.options["requests"] === true,
   };
@@ -46,23 +53,34 @@ export async function replayLog(line: CommandLine): Promise<number> {
   const wish = readWish(line);
   const home = homeOf(line);
   const startedMs = performance.now();
-  const report = await withSource(home, (source) => replaySource(source, wish));
-  const seconds = (performance.now() - startedMs) / 1000;
-  if (wish.json) console.log(JSON.stringify({ equal: report.differences.length === 0, ...report }));
+  const config = loadConfig(process.env, { home });
+  const { report, settings } = await withSource(home, async (source) => ({
+    report: await replaySource(source, wish, config),
+    settings: changedSettings(source.manifest?.settings, deciderSettings(config)),
+  }));
+  const equal = report.differences.length === 0;
+  if (wish.json) console.log(JSON.stringify({ equal, ...report, settings: equal ? [] : settings }));
   else {
-    for (const text of describeReplay(report)) console.log(printable(text));
-    if (report.differences.length === 0) console.log(`       in ${seconds.toFixed(1)} s, offline`);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const named = textOption(line, "home");
+    const command = (words: string): string =>
+      `${calledAs} ${words}${named === undefined ? "" : ` --home ${quoted(named)}`}`;
+    const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+    // Requests are for a program: what a person reads stands beside them.
+    const say = wish.requests ? console.error : console.log;
+    const turn = report.turns === 1 && !wish.requests ? (wish.turn ?? wish.either) : undefined;
+    for (const text of describeReplay(report, { command, seconds, settings, columns, turn })) say(printable(text));
   }
-  return report.differences.length === 0 ? 0 : 1;
+  return equal ? 0 : 1;
 }
 
-async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport> {
-  const { log, home } = source;
+async function replaySource(source: LogSource, wish: Wish, config: Config): Promise<ReplayReport> {
+  const { log } = source;
   const { lastSeq } = await log.identity();
-  const compares = await comparing(source, wish);
+  const compares = both(scopeFilter(source.manifest), await comparing(source, wish));
   const last = await log.get(lastSeq);
   return replay(readStretch(log, 1, lastSeq), {
-    settings: replaySettings(deciderSettings(loadConfig(process.env, { home })), codeVersion()),
+    settings: replaySettings(deciderSettings(config), codeVersion()),
     mint: source.mint,
     log,
     startSeq: 1,
@@ -73,22 +91,28 @@ async function replaySource(source: LogSource, wish: Wish): Promise<ReplayReport
 }
 
 /** Which entries are compared; those before them are only folded. @throws TURN_UNKNOWN, NOT_FOUND */
-async function comparing({ log }: LogSource, wish: Wish): Promise<(entry: LogEntry) => boolean> {
+async function comparing({ log, manifest }: LogSource, wish: Wish): Promise<(entry: LogEntry) => boolean> {
   if (wish.chat !== undefined) return ofChat(log, wish.chat);
   const named = wish.turn ?? wish.either;
   if (named !== undefined) {
     const turn = await findTurn(log, parseTurnName(named)).catch((error: unknown) => {
       if (wish.either === undefined || !hasCode(error, "TURN_UNKNOWN")) throw error;
-      return undefined;
+      return error;
     });
-    return turn === undefined ? ofChat(log, named) : logFilter({ turn });
+    if (typeof turn !== "string") return ofChat(log, named, `${turn.message}, and `);
+    checkTurnInScope(manifest, turn);
+    return logFilter({ turn });
   }
   const { fromSeq, toSeq } = await stretchOf(log, wish.from, wish.to);
   return ({ seq }) => seq >= fromSeq && seq <= toSeq;
 }
 
-async function ofChat(log: LogReader, chat: string): Promise<(entry: LogEntry) => boolean> {
+async function ofChat(log: LogReader, chat: string, noTurn = ""): Promise<(entry: LogEntry) => boolean> {
   const [last] = await lastTurns(log, { chat, count: 1 });
-  if (last === undefined) throw new TaffrailError("NOT_FOUND", `the log has no turn and no chat with turns "${chat}"`);
+  if (last === undefined) throw new TaffrailError("NOT_FOUND", `${noTurn}no chat "${chat}" has a turn in this log`);
   return logFilter({ chat });
+}
+
+function quoted(path: string): string {
+  return /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,6 +1,7 @@
 /**
  * An OpenAI-style model on the wire that does what the message says, so that many turns at once stay in step with the test.
  * `say <tag> <n>`: n words `<tag>-1 <tag>-2 …`; `note <tag> <n>`: first the tool `remember` with the tag, then the words.
+ * `use <tools> <tag> <n>`: first these tools, `,` between those of one step and `;` between steps; `loop <tag> <n>`: for ever `echo`.
  * In: HTTP of the real client. Out: server-sent events, a word at a time, as far as the test allows. Owns: its port.
  */
 import { once } from "node:events";
@@ -29,17 +30,21 @@ export interface ToldModel {
 }
 
 interface Wish {
-  readonly verb: string;
   readonly tag: string;
   readonly count: number;
+  /** Names of tools, by step. */
+  readonly steps: readonly (readonly string[])[];
 }
 
 interface Spoken {
   readonly role: string;
   readonly content?: unknown;
+  readonly tool_calls?: readonly unknown[];
 }
 
-const WISH = /^(say|note) ([A-Za-z0-9]+) (\d+)$/;
+const WISH = /^(say|note|loop|use ([a-z,;]+)) ([A-Za-z0-9]+) (\d+)$/;
+/** More steps than any limit of steps. */
+const FOR_EVER = 1_000;
 
 /** The whole answer to `say <tag> <count>`. */
 export function wordsOf(tag: string, count: number): string {
@@ -49,8 +54,22 @@ export function wordsOf(tag: string, count: number): string {
 /** The newest wish of the conversation; a message that joined a running turn is one of its own. */
 function wishOf(messages: readonly Spoken[]): Wish | undefined {
   const last = messages.findLast((message) => message.role === "user");
-  const [, verb = "", tag = "", count = ""] = WISH.exec(textOf(last?.content)) ?? [];
-  return verb === "" ? undefined : { verb, tag, count: Number(count) };
+  const [, verb = "", tools = "", tag = "", count = ""] = WISH.exec(textOf(last?.content)) ?? [];
+  if (verb === "") return undefined;
+  const steps =
+    verb === "note"
+      ? [["remember"]]
+      : verb === "loop"
+        ? Array.from({ length: FOR_EVER }, () => ["echo"])
+        : tools.split(";").map((step) => step.split(",").filter((name) => name !== ""));
+  return { tag, count: Number(count), steps: steps.filter((names) => names.length > 0) };
+}
+
+/** What `time` cannot take is its refusal. */
+function argumentsOf(name: string, tag: string): Record<string, unknown> {
+  if (name === "time") return { zone: "Europe/Berlin" };
+  if (name === "mars") return { zone: "Mars/Base" };
+  return name === "recall" ? {} : { text: tag };
 }
 
 function textOf(content: unknown): string {
@@ -106,11 +125,17 @@ export async function startToldModel(): Promise<ToldModel> {
     const wish = wishOf(messages);
     if (wish === undefined)
       return void response.writeHead(400).end(openAiFormat.errorBody(400, "the message is no wish"));
-    const { tag, verb } = wish;
-    const lastUser = messages.findLastIndex((message) => message.role === "user");
-    if (verb === "note" && !messages.slice(lastUser).some((message) => message.role === "tool")) {
+    const { tag, steps } = wish;
+    const since = messages.slice(messages.findLastIndex((message) => message.role === "user"));
+    const done = since.filter(({ tool_calls: calls = [] }) => calls.length > 0).length;
+    const names = steps[done];
+    if (names !== undefined) {
       response.writeHead(200, { "content-type": openAiFormat.contentType });
-      const calls = [{ id: `call-${tag}`, name: "remember", json: JSON.stringify({ text: tag }) }];
+      const calls = names.map((name, index) => ({
+        id: `call-${tag}${done + index === 0 ? "" : `-${done}-${index}`}`,
+        name: name === "mars" ? "time" : name,
+        json: JSON.stringify(argumentsOf(name, tag)),
+      }));
       return void response.end(openAiFormat.frames({ calls }).join(""));
     }
     askedFor.set(tag, (askedFor.get(tag) ?? 0) + 1);

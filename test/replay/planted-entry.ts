@@ -5,11 +5,12 @@ import { rawMessage, type StoredMessage } from "../../bus/raw.ts";
 import { replay, type ReplayReport, type ReplaySettings } from "../../ops/replay/replay.ts";
 import { readerOf } from "../support/entries-reader.ts";
 
-/** Replays stored messages to their first difference. */
+/** Replays stored messages to their first difference, or to the end. */
 export async function replayStored(
   messages: readonly StoredMessage[],
   settings: ReplaySettings,
   installKey: Uint8Array,
+  toTheEnd = false,
 ): Promise<ReplayReport> {
   const entries = messages.map((message) => decodeEvent(rawMessage(message)));
   async function* all(): AsyncGenerator<typeof entries> {
@@ -20,6 +21,7 @@ export async function replayStored(
     mint: tokenMint(installKey),
     log: readerOf(entries),
     startSeq: 1,
+    all: toTheEnd,
     endMs: (entries.at(-1)?.storedAtMs ?? 0) + 3_600_000,
   });
 }

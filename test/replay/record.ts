@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { version } from "../../ops/config/version.ts";
 import { exportToFile } from "../../ops/bundle/export.ts";
 import { simulate } from "../sim/simulation.ts";
-import { TURN_SETTINGS } from "../sim/settings.ts";
+import { TOOL_SPECS, TURN_SETTINGS } from "../sim/settings.ts";
+import { writeBeside } from "./beside.ts";
 import { fixtureFolder } from "./fixture-logs.ts";
 import { exportSourceOf } from "./recorded.ts";
 import { shapesOf } from "./shapes.ts";
@@ -27,6 +28,7 @@ for (const [seed, actions] of LOGS) {
   const { queueMode } = decidedWith.router;
   const file = join(fixtureFolder, `${version}-${queueMode}-${seed}.jsonl`);
   if (existsSync(file)) continue;
+  writeBeside(file, { runner: TURN_SETTINGS, tools: TOOL_SPECS });
   const { configuredModel, systemPrompt, maxOutputTokens, limits } = TURN_SETTINGS;
   await exportToFile(
     exportSourceOf(facts.entries),
