@@ -1,7 +1,11 @@
 /** Compares a recorded event with what is computed now: the words in which a replay says what differs. Pure. */
 import { catalogue } from "../schemas/index.ts";
-import type { NewEvent, StoredEvent } from "./event.ts";
+import { decodeEvent, encodeEvent } from "./codec.ts";
+import { describeError } from "./errors.ts";
+import type { LogEntry, NewEvent, StoredEvent } from "./event.ts";
 import { canonicalJson } from "./ids.ts";
+import { rawMessage } from "./raw.ts";
+import { matchesFilter, type Lane } from "./subjects.ts";
 
 /** Where a replay and the log part. */
 export interface Difference {
@@ -21,9 +25,10 @@ export interface Difference {
   readonly computed: unknown;
 }
 
-/** An event on its way to a subject. */
+/** An event on its way to a subject, and the last sequence its fence is expected to stand at. */
 export interface Computed {
-  readonly subject: string;
+  readonly lane: Lane;
+  readonly expectedLastSeq: number;
   readonly event: NewEvent;
 }
 
@@ -41,7 +46,8 @@ function without(data: unknown, paths: readonly string[]): unknown {
   return copy;
 }
 
-interface Fault {
+/** What differs: its path, and both sides. */
+export interface Fault {
   readonly path: string;
   readonly recorded: unknown;
   readonly computed: unknown;
@@ -66,19 +72,72 @@ export function decidedData(event: Pick<NewEvent, "type" | "data">): unknown {
   return without(event.data, catalogue[event.type].inputs);
 }
 
-/** What differs first between a recorded event and the one computed in its place; undefined when nothing does. */
-export function compareEvents(recorded: StoredEvent, { subject, event }: Computed): Fault | undefined {
-  for (const name of ATTRIBUTES) {
-    if (recorded[name] !== event[name]) return { path: name, recorded: recorded[name], computed: event[name] };
+/** The event as a reader of the log would get it: written by this codec and read again. */
+function asStored(event: NewEvent, subject: string): LogEntry {
+  const place = { seq: 0, subject, storedAtMs: 0 };
+  try {
+    return decodeEvent(rawMessage({ ...place, ...encodeEvent(event, subject) }));
+  } catch (error) {
+    return { ...place, type: "unreadable", code: "BUS_EVENT_UNREADABLE", message: describeError(error) };
   }
-  if (recorded.subject !== subject) return { path: "subject", recorded: recorded.subject, computed: subject };
-  const [left, right] = [decidedData(recorded), decidedData(event)];
+}
+
+function attributeFault(recorded: StoredEvent, computed: NewEvent): Fault | undefined {
+  const name = ATTRIBUTES.find((one) => recorded[one] !== computed[one]);
+  return name === undefined ? undefined : { path: name, recorded: recorded[name], computed: computed[name] };
+}
+
+function has(data: unknown, path: string): boolean {
+  let at = data;
+  for (const name of path.split(".")) at = (at as Readonly<Record<string, unknown>> | undefined)?.[name];
+  return at !== undefined;
+}
+
+function dataFault(recorded: StoredEvent, computed: NewEvent): Fault | undefined {
+  const left = decidedData(recorded);
+  // What a past release did not write yet is no difference.
+  const unknown = catalogue[recorded.type].added.filter((path) => !has(recorded.data, path));
+  const right = without(decidedData(computed), unknown);
   // By canonical bytes first: as quick as it gets, and what "to the byte" means.
   if (canonicalJson(left) === canonicalJson(right)) return undefined;
   // Through JSON once, as it would be stored.
   return (
     firstFault(left, JSON.parse(JSON.stringify(right)), "data") ?? { path: "data", recorded: left, computed: right }
   );
+}
+
+/** What differs first between a recorded event and the one computed in its place; undefined when nothing does. */
+export function compareEvents(
+  recorded: StoredEvent,
+  { lane, event }: Pick<Computed, "lane" | "event">,
+): Fault | undefined {
+  const { subject } = lane;
+  const attribute = attributeFault(recorded, event);
+  if (attribute !== undefined) return attribute;
+  if (recorded.subject !== subject) return { path: "subject", recorded: recorded.subject, computed: subject };
+  const data = dataFault(recorded, event);
+  if (data !== undefined) return data;
+  const stored = asStored(event, subject);
+  if (stored.type === "unreadable") return { path: "event", recorded: recorded.data, computed: stored.message };
+  return attributeFault(recorded, stored) ?? dataFault(recorded, stored);
+}
+
+/** Last sequence of each subject of one entity: what a fence stood at when a recorded event was let in. */
+export type Heads = Map<string, number>;
+
+function lastSeqOver(heads: Heads, fence: string): number {
+  let last = 0;
+  for (const [subject, seq] of heads) if (seq > last && matchesFilter(fence, subject)) last = seq;
+  return last;
+}
+
+/**
+ * What differs between the place a recorded event was let in at and the one expected now. `heads`: as they stood before it.
+ * An append is let in only where its fence stands as it expects: any other expectation would have been refused.
+ */
+export function compareFence(heads: Heads, { lane, expectedLastSeq }: Computed): Fault | undefined {
+  const stood = lastSeqOver(heads, lane.fence);
+  return stood === expectedLastSeq ? undefined : { path: "fence", recorded: stood, computed: expectedLastSeq };
 }
 
 /**
@@ -88,7 +147,7 @@ export function compareEvents(recorded: StoredEvent, { subject, event }: Compute
 export type Amend = (recorded: StoredEvent, computed: Computed) => StoredEvent | undefined;
 
 /** `recorded` with what is computed in its place; the readings that it was given stay. */
-export function withComputed(recorded: StoredEvent, { event }: Computed): StoredEvent {
+export function withComputed(recorded: StoredEvent, { event }: Pick<Computed, "event">): StoredEvent {
   const data = JSON.parse(JSON.stringify(event.data)) as object;
   return { ...recorded, data: filled(data, recorded.data, catalogue[recorded.type].inputs) } as StoredEvent;
 }

@@ -38,7 +38,7 @@ function compileValidators(schemas: SchemaFile[]): string {
     allErrors: false,
     strict: true,
     allowUnionTypes: true,
-    keywords: ["x-kind", "x-lane", "x-input"],
+    keywords: ["x-kind", "x-lane", "x-input", "x-added"],
   });
   for (const { schema } of schemas) ajv.addSchema(schema);
   const names = Object.fromEntries(schemas.map(({ type, version, schema }) => [`${type}_${version}`, schema["$id"]]));
@@ -50,11 +50,18 @@ function compileValidators(schemas: SchemaFile[]): string {
   );
 }
 
-/** Paths such as `lastStep.durationMs` of what a decision holds but does not decide: readings that a replay is given. */
-function inputPaths(schema: Record<string, unknown>, path: readonly string[] = []): string[] {
-  if (schema["x-input"] === true) return [path.join(".")];
+/**
+ * Paths such as `lastStep.durationMs` of the members marked by `keyword`. `x-input`: what a decision holds but does not
+ * decide, readings that a replay is given. `x-added`: decided, but not by the first release of this version.
+ */
+function markedPaths(
+  keyword: "x-input" | "x-added",
+  schema: Record<string, unknown>,
+  path: readonly string[] = [],
+): string[] {
+  if (schema[keyword] === true) return [path.join(".")];
   const properties = (schema["properties"] ?? {}) as Record<string, Record<string, unknown>>;
-  return Object.entries(properties).flatMap(([name, member]) => inputPaths(member, [...path, name]));
+  return Object.entries(properties).flatMap(([name, member]) => markedPaths(keyword, member, [...path, name]));
 }
 
 async function generate(): Promise<Record<string, string>> {
@@ -79,8 +86,9 @@ async function generate(): Promise<Record<string, string>> {
   for (const [type, version] of newest) {
     const { schema } = all.find((file) => file.type === type && file.version === version)!;
     const role = commands.some((file) => file.type === type) ? "command" : "event";
-    const inputs = JSON.stringify(inputPaths(schema));
-    catalogue += `  ${type}: { role: "${role}", kind: "${String(schema["x-kind"])}", lane: "${String(schema["x-lane"])}", version: ${version}, inputs: ${inputs} },\n`;
+    const inputs = JSON.stringify(markedPaths("x-input", schema));
+    const added = JSON.stringify(markedPaths("x-added", schema));
+    catalogue += `  ${type}: { role: "${role}", kind: "${String(schema["x-kind"])}", lane: "${String(schema["x-lane"])}", version: ${version}, inputs: ${inputs}, added: ${added} },\n`;
   }
   catalogue += "} as const;\n";
   const documents = Object.fromEntries(all.map(({ type, version, schema }) => [`${type}:${version}`, schema]));

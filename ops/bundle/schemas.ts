@@ -19,15 +19,26 @@ function withoutNotes(value: unknown, isMap = false): unknown {
   return Object.fromEntries(members.map(([key, member]) => [key, withoutNotes(member, !isMap && MAPS.includes(key))]));
 }
 
-/** Whether two schemas accept the same by the letter; words for people do not count. */
-export function sameSchema(a: unknown, b: unknown): boolean {
-  return canonicalJson(withoutNotes(a)) === canonicalJson(withoutNotes(b));
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** Schemas of a bundle that this release lacks, and those that it has under another content. */
+/** By the letter, but for optional members that `ours` has gained: a schema may gain these without a new version. */
+function covers(ours: unknown, theirs: unknown, isMap = false): boolean {
+  if (!isObject(ours) || !isObject(theirs)) return canonicalJson(ours) === canonicalJson(theirs);
+  const names = new Set([...Object.keys(theirs), ...(isMap ? [] : Object.keys(ours))]);
+  return [...names].every((name) => covers(ours[name], theirs[name], !isMap && name === "properties"));
+}
+
+/** Whether this release reads all that a schema of the same name and version allows; words for people do not count. */
+export function readsAll(ours: unknown, theirs: unknown): boolean {
+  return covers(withoutNotes(ours), withoutNotes(theirs));
+}
+
+/** Schemas of a bundle that this release lacks, and those that allow what this release cannot read. */
 export function compareSchemas(schemas: Readonly<Record<string, unknown>>): { unknown: string[]; differing: string[] } {
   const names = Object.keys(schemas);
   const unknown = names.filter((name) => schemaDocument(name) === undefined);
-  const differing = names.filter((name) => !unknown.includes(name) && !sameSchema(schemas[name], schemaDocument(name)));
+  const differing = names.filter((name) => !unknown.includes(name) && !readsAll(schemaDocument(name), schemas[name]));
   return { unknown, differing };
 }

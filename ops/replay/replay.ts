@@ -7,7 +7,12 @@ import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import { hasCode } from "../../bus/errors.ts";
 import { deriveId, type TokenMint } from "../../bus/ids.ts";
 import { parseSubject } from "../../bus/subjects.ts";
-import { createTurnReplay, type TurnReplay, type TurnReplayOptions } from "../../services/agent-runner/replay.ts";
+import {
+  createTurnReplay,
+  strayDifference,
+  type TurnReplay,
+  type TurnReplayOptions,
+} from "../../services/agent-runner/replay.ts";
 import { createRouterReplay, type RouterReplayOptions } from "../../services/router/replay.ts";
 import { createSchedulerReplay } from "../../services/scheduler/replay.ts";
 import type { LogReader } from "../source/source.ts";
@@ -61,7 +66,9 @@ export interface ReplayReport {
   differences: ReplayDifference[];
 }
 
-/** Open turns kept for their end: one per chat, and a chat without one costs nothing. */
+/** Entries taken at a stretch: without a turn of the event loop nothing that was weakly held is ever let go of. */
+const STRETCH = 500;
+/** Open turns kept for their end, one per chat, and ended ones known by name; a chat without one costs nothing. */
 const MAX_OPEN_TURNS = 10_000;
 
 interface OpenTurn {
@@ -92,6 +99,8 @@ export async function replay(
     amend: options.amend,
   });
   const open = new Map<string, OpenTurn>();
+  /** Turns that ended, newest last: what a runner says of one of them is decided by nobody. */
+  const ended = new Set<string>();
   const report: ReplayReport = { events: 0, turns: 0, compared: 0, open: 0, unreadable: 0, differences: [] };
   let claim: StoredEvent<"TurnClaimed"> | undefined;
 
@@ -114,6 +123,8 @@ export async function replay(
     const { turn } = place.key;
     let held = open.get(turn);
     if (held === undefined) {
+      const runs = place.lane === "step" || place.lane === "out";
+      if (runs && compared && entry.type !== "unreadable" && ended.has(turn)) found(strayDifference(entry));
       // Turns whose beginning lies before the stretch are not played.
       if (entry.type !== "TurnRequested") return;
       held = { entries: [], compared };
@@ -124,6 +135,9 @@ export async function replay(
     held.entries.push(entry);
     if (!isEnd(entry)) return;
     open.delete(turn);
+    ended.add(turn);
+    const [longAgo] = ended;
+    if (ended.size > MAX_OPEN_TURNS && longAgo !== undefined) ended.delete(longAgo);
     await play(held);
   }
 
@@ -141,6 +155,7 @@ export async function replay(
   read: for await (const batch of entries) {
     for (const entry of batch) {
       await take(entry);
+      if (report.events % STRETCH === 0) await new Promise((resolve) => setImmediate(resolve));
       if (report.differences.length > 0 && options.all !== true) break read;
     }
     // Promises alone never end a task: nothing that was used would be let go of, and no Ctrl-C be heard.

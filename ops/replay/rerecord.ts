@@ -45,12 +45,13 @@ async function computeAnew(
   settings: ReplaySettings,
   mint: TokenMint,
 ): Promise<ReadonlyMap<number, StoredEvent>> {
-  const computed = new Map<number, StoredEvent>();
-  const amend = (recorded: StoredEvent, { subject, event }: Computed): StoredEvent | undefined => {
-    const same = recorded.type === event.type && recorded.id === event.id && recorded.subject === subject;
+  const changed = new Map<number, StoredEvent>();
+  const amend = (recorded: StoredEvent, computed: Computed): StoredEvent | undefined => {
+    const { event, lane } = computed;
+    const same = recorded.type === event.type && recorded.id === event.id && recorded.subject === lane.subject;
     if (!same || differing.has(recorded.seq)) return undefined;
-    const anew = withComputed(recorded, { subject, event });
-    computed.set(recorded.seq, anew);
+    const anew = withComputed(recorded, computed);
+    changed.set(recorded.seq, anew);
     return anew;
   };
   async function* all(): AsyncGenerator<readonly LogEntry[]> {
@@ -65,7 +66,7 @@ async function computeAnew(
     all: true,
     amend,
   });
-  return computed;
+  return changed;
 }
 
 function readerOf(entries: readonly LogEntry[]): Pick<LogReader, "fetch"> {

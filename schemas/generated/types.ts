@@ -299,6 +299,10 @@ export interface ModelStepFailedV1 {
   message: string;
   retryable: boolean;
   retryAfterMs?: number;
+  /**
+   * how long after this failure the model is asked again; absent when it is not
+   */
+  retryInMs?: number;
   partialChars?: number;
   durationMs: number;
 }

@@ -2,9 +2,10 @@
  * The world of one recorded run, as its runner saw it: each thing the loop asks for is answered from the log, each event it
  * would append is compared with the one that stands there. Positions are those of the calls, not of arrival.
  */
-import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
+import { compareEvents, placeOf, type Amend, type Difference, type Fault } from "../../bus/compare.ts";
 import { describeError, TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry, NewEvent, StoredEvent } from "../../bus/event.ts";
+import { canonicalJson, hashJson } from "../../bus/ids.ts";
 import type { Live } from "../../bus/live.ts";
 import type { Log } from "../../bus/log.ts";
 import type { Clock, Random } from "../../bus/ports.ts";
@@ -17,7 +18,7 @@ import {
   type ModelRequest,
   type ModelResult,
 } from "./model/port.ts";
-import type { Tool } from "./tools/tool.ts";
+import type { Tool, ToolContext } from "./tools/tool.ts";
 
 /** How a run ended: its turn did, it parked, another claim took the turn, or the log ends. */
 export type Closing = "ended" | "parked" | "taken" | "open";
@@ -52,8 +53,6 @@ export interface RecordedRun {
   readonly compared: number;
   /** Rises with everything the loop asks for. */
   readonly progress: number;
-  /** Reads of the log under way. */
-  readonly reading: number;
 }
 
 /** Codes with which an append is refused for its content: the log does not hold what did not fit. */
@@ -61,7 +60,10 @@ const UNFIT = ["BUS_EVENT_TOO_LARGE", "BUS_EVENT_INVALID"];
 /** A runner needs one look at its turn to get a fence right. */
 const MAX_REFUSALS = 3;
 const CUT = "\n[cut here]";
-const never = new Promise<never>(() => undefined);
+/** No release cut a result that was shorter; a tool may end a short one with the same words. */
+const LEAST_CUT_CHARS = 32_768;
+/** A new one each time: a promise that all wait for would hold every run for ever. */
+const never = (): Promise<never> => new Promise(() => undefined);
 
 const conflict = (lastSeq: number): TaffrailError =>
   new TaffrailError("BUS_APPEND_CONFLICT", "another event stands there", { lastSeq });
@@ -78,11 +80,12 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   let index = 0;
   let visibleSeq = claim.seq - 1;
   let nowMs = Date.parse(claim.data.clock);
+  /** What the model was last asked. */
+  let sent: ModelRequest | undefined;
   let unfit = false;
   let refusals = 0;
   let closed = false;
   let progress = 0;
-  let reading = 0;
   let listener: (signal: StoredEvent) => void = () => undefined;
   let settle: (difference: Difference | undefined) => void = () => undefined;
   const verdict = new Promise<Difference | undefined>((resolve) => (settle = resolve));
@@ -155,7 +158,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
 
   function append(lane: Lane, expected: number, event: NewEvent): Promise<never> {
     progress++;
-    if (closed) return never;
+    if (closed) return never();
     if (unfit && !UNFIT.includes((event.data as { code?: string }).code ?? ""))
       return Promise.reject(
         new TaffrailError((recorded() as StoredEvent<"TurnFailed">).data.code as "BUS_EVENT_TOO_LARGE", "recorded"),
@@ -163,24 +166,26 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     const next = recorded();
     if (next === undefined) {
       parted(undefined, event);
-      return never;
+      return never();
     }
     const stood = lastSeqOver(lane.fence, next.seq);
     if (stood !== expected) {
       // As the broker did: the runner reads on and decides anew. One that never gets it right has another fence now.
       if (++refusals <= MAX_REFUSALS) return Promise.reject(conflict(stood));
       settle(differs("changed", next, { path: "fence", recorded: stood, computed: expected }));
-      return never;
+      return never();
     }
-    const computed = { subject: lane.subject, event };
-    const fault = compareEvents(next, computed);
-    const amended = fault === undefined ? undefined : parts.amend?.(next, computed);
+    const computed = { lane, expectedLastSeq: expected, event };
+    const other = compareEvents(next, computed);
+    const amended = other === undefined ? undefined : parts.amend?.(next, computed);
     if (amended !== undefined) {
       script[index] = amended;
       entries[entries.indexOf(next)] = amended;
-    } else if (fault !== undefined) {
+    }
+    const fault = amended === undefined ? (other ?? sentFault(next)) : sentFault(amended);
+    if (fault !== undefined) {
       settle(differs("changed", next, fault));
-      return never;
+      return never();
     }
     refusals = 0;
     index++;
@@ -189,11 +194,23 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     return Promise.reject(conflict(next.seq));
   }
 
+  /** The loop says the recorded hash; what it really sent must have it, too. */
+  function sentFault(next: StoredEvent): Fault | undefined {
+    const [path, hash] = requestHashOf(next) ?? [];
+    const computed = path === undefined ? undefined : hashJson(sent);
+    return path === undefined || hash === computed ? undefined : { path, recorded: hash, computed };
+  }
+
   async function fetch(options: Parameters<Log["fetch"]>[0]): Promise<LogEntry[]> {
     progress++;
     if (options.filter.startsWith(`${root}.`)) {
-      const known = (entry: LogEntry): boolean =>
-        isRun(entry) ? entry.seq <= runSeq() : entry.seq <= (isSignal(entry) ? visibleSeq : claim.seq);
+      const nextSeq = recorded()?.seq ?? Number.MAX_SAFE_INTEGER;
+      const known = (entry: LogEntry): boolean => {
+        if (isRun(entry)) return entry.seq <= runSeq();
+        if (isSignal(entry)) return entry.seq <= visibleSeq;
+        // What cannot be read tells the loop nothing; it only stands before the fence.
+        return entry.type === "unreadable" ? entry.seq < nextSeq : entry.seq <= claim.seq;
+      };
       const { filter, fromSeq, toSeq = Number.MAX_SAFE_INTEGER, limit } = options;
       return entries
         .filter(
@@ -201,19 +218,15 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
         )
         .slice(0, limit);
     }
-    reading++;
-    try {
-      return await parts.log.fetch(options);
-    } finally {
-      reading--;
-    }
+    return parts.log.fetch(options);
   }
 
   async function run(asked: ModelRequest, stream: Parameters<Model["run"]>[1]): Promise<ModelResult> {
     progress++;
-    if (closed) return never;
+    if (closed) return never();
     parts.onRequest?.(request.data.turn, asked);
     const next = recorded();
+    sent = asked;
     switch (next?.type) {
       case "ModelStepCompleted": {
         const { toolCalls, signalsThrough } = next.data;
@@ -249,12 +262,29 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
         }
     }
     parted("asks the model");
-    return never;
+    return never();
   }
 
-  async function runTool(name: string): Promise<string> {
+  /** A tool is run with what its ToolCalled says, for the group of its turn. */
+  function misused(
+    next: StoredEvent<"ToolCompleted">,
+    name: string,
+    given: unknown,
+    group: string,
+  ): Partial<Difference> | undefined {
+    const { callId } = next.data;
+    const called = entries.find((entry) => entry.type === "ToolCalled" && entry.data.callId === callId);
+    if (called?.type !== "ToolCalled") return undefined;
+    if (name !== called.data.name) return { path: "tool.name", recorded: called.data.name, computed: name };
+    if (canonicalJson(given) !== canonicalJson(called.data.arguments))
+      return { path: "tool.arguments", recorded: called.data.arguments, computed: given };
+    if (group !== request.data.group) return { path: "tool.group", recorded: request.data.group, computed: group };
+    return undefined;
+  }
+
+  async function runTool(name: string, given: unknown, { group }: ToolContext): Promise<string> {
     progress++;
-    if (closed) return never;
+    if (closed) return never();
     const next = recorded();
     if (next?.type === "TurnFailed" && UNFIT.includes(next.data.code)) {
       unfit = true;
@@ -262,11 +292,17 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     }
     if (next?.type !== "ToolCompleted") {
       parted(`runs the tool ${name}`);
-      return never;
+      return never();
+    }
+    const wrong = misused(next, name, given, group);
+    if (wrong !== undefined) {
+      settle(differs("changed", next, wrong));
+      return never();
     }
     const { outcome, result } = next.data;
     // One character more than was kept: the loop cuts it again, in its own way.
-    if (outcome === "ok") return result.endsWith(CUT) ? `${result.slice(0, -CUT.length)}.` : result;
+    const cut = result.endsWith(CUT) && result.length >= LEAST_CUT_CHARS + CUT.length;
+    if (outcome === "ok") return cut ? `${result.slice(0, -CUT.length)}.` : result;
     if (outcome === "interrupted") tell(next.seq);
     throw new Error(result);
   }
@@ -277,7 +313,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
       progress++;
       // The limit of a tool never strikes: whether it did is in the tool's result.
       const next = recorded();
-      if (closed || next === undefined || next.type === "ToolCompleted") return never;
+      if (closed || next === undefined || next.type === "ToolCompleted") return never();
       nowMs += ms;
       return Promise.resolve();
     },
@@ -299,7 +335,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   return {
     ports: { log, live, clock, random: { token: nowhere, fraction: nowhere } },
     model: { run },
-    tool: ({ spec, effect }) => ({ spec, effect, run: () => runTool(spec.name) }),
+    tool: ({ spec, effect }) => ({ spec, effect, run: (given, context) => runTool(spec.name, given, context) }),
     onSignal: (heard) => (listener = heard),
     verdict,
     ended(outcome) {
@@ -327,10 +363,15 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     get progress() {
       return progress;
     },
-    get reading() {
-      return reading;
-    },
   };
+}
+
+/** Where an event says which request it comes from, and the hash. */
+function requestHashOf(event: StoredEvent): readonly [path: string, hash: string] | undefined {
+  if (event.type === "TurnCompleted") return ["data.lastStep.requestHash", event.data.lastStep.requestHash];
+  if (event.type === "ModelStepCompleted" || event.type === "ModelStepFailed")
+    return ["data.requestHash", event.data.requestHash];
+  return undefined;
 }
 
 const NO_USAGE = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0 };

@@ -3,7 +3,7 @@
  * back: claims, clock, signals, results of model and tools. Never: a model, a tool, a word to a reader, an append.
  */
 import { pino } from "pino";
-import type { Amend, Difference } from "../../bus/compare.ts";
+import { placeOf, type Amend, type Difference } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { Log } from "../../bus/log.ts";
 import { parseSubject, type TurnKey } from "../../bus/subjects.ts";
@@ -40,21 +40,30 @@ export interface TurnReplay {
   play(entries: readonly LogEntry[]): Promise<TurnVerdict>;
 }
 
+/** Configured model of a turn whose request names another. */
+const UNASKED_MODEL = "demo:not-asked-for";
 /** Turns of the event loop without a sign of life, after which the loop waits for something that never comes. */
 const STALLED_TURNS = 500;
 
+interface Runs {
+  readonly runs: { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[];
+  /** The first event of a runner that held no claim: before one, or when its run had ended or parked. */
+  stray?: StoredEvent;
+}
+
 /** The runs of a turn, one per claim. */
-function runsOf(
-  entries: readonly LogEntry[],
-): { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[] {
-  const runs: { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[] = [];
+function runsOf(entries: readonly LogEntry[]): Runs {
+  const found: Runs = { runs: [] };
+  const { runs } = found;
   for (const entry of entries) {
     if (entry.subject.split(".")[5] !== "run") continue;
     const current = runs.at(-1);
     if (entry.type === "TurnClaimed") {
       if (current?.closing === "open") current.closing = "taken";
       runs.push({ claim: entry, rest: [], closing: "open" });
-    } else if (current === undefined) continue;
+    } else if (current === undefined) {
+      if (entry.type !== "unreadable") found.stray ??= entry;
+    }
     // Behind what cannot be read nothing is known of the run.
     else if (entry.type === "unreadable") current.closing = "taken";
     else if (current.closing === "open") {
@@ -62,33 +71,53 @@ function runsOf(
       if (entry.type === "TurnParked") current.closing = "parked";
       if (entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled")
         current.closing = "ended";
-    }
+    } else if (current.closing !== "taken") found.stray ??= entry;
   }
-  return runs;
+  return found;
 }
 
 export function createTurnReplay(options: TurnReplayOptions): TurnReplay {
-  const history = createHistory(options.log);
+  let reading = 0;
+  /** Counts the reads under way: a loop that waits for the log is not stalled. */
+  const log: Pick<Log, "fetch"> = {
+    async fetch(wanted) {
+      reading++;
+      return options.log.fetch(wanted).finally(() => reading--);
+    },
+  };
+  const history = createHistory(log);
   return {
     async play(entries) {
       const request = entries.find((entry) => entry.type === "TurnRequested");
       const place = request === undefined ? undefined : parseSubject(request.subject);
       if (request === undefined || place?.type !== "turn") return { compared: 0 };
       let compared = 0;
-      for (const { claim, rest, closing } of runsOf(entries)) {
-        const run = createRecordedRun({ entries, script: [claim, ...rest], closing, request, ...options });
-        const difference = await playRun(run, { options, history, request, claim, key: place.key });
+      const { runs, stray } = runsOf(entries);
+      for (const { claim, rest, closing } of runs) {
+        const run = createRecordedRun({ ...options, entries, script: [claim, ...rest], closing, request, log });
+        const parts = { options, history, reading: () => reading, request, claim, key: place.key };
+        const difference = await playRun(run, parts);
         compared += run.compared;
-        if (difference !== undefined) return { difference, claim, compared };
+        if (difference === undefined) continue;
+        return stray !== undefined && stray.seq < difference.seq
+          ? { difference: strayDifference(stray), compared }
+          : { difference, claim, compared };
       }
-      return { compared };
+      return stray === undefined ? { compared } : { difference: strayDifference(stray), compared };
     },
   };
+}
+
+/** An event of a runner that had no right to it: nothing computes it now. */
+export function strayDifference(event: StoredEvent): Difference {
+  return { ...placeOf(event), seq: event.seq, kind: "missing", path: "", recorded: event.data, computed: undefined };
 }
 
 interface RunParts {
   readonly options: TurnReplayOptions;
   readonly history: ChatHistory;
+  /** Reads of the log under way. */
+  readonly reading: () => number;
   readonly request: StoredEvent<"TurnRequested">;
   readonly claim: StoredEvent<"TurnClaimed">;
   readonly key: TurnKey;
@@ -106,7 +135,12 @@ async function playRun(recorded: RecordedRun, parts: RunParts): Promise<Differen
       model: recorded.model,
       tools,
       history: parts.history,
-      settings: { ...settings, configuredModel: claim.data.model, versions: claim.data.versions },
+      settings: {
+        ...settings,
+        // Never that of a chat that has its own: a loop that passed it over would not be noticed.
+        configuredModel: parts.request.data.model === undefined ? claim.data.model : UNASKED_MODEL,
+        versions: claim.data.versions,
+      },
       runner: claim.data.runner,
     },
     parts.key,
@@ -118,17 +152,17 @@ async function playRun(recorded: RecordedRun, parts: RunParts): Promise<Differen
     (outcome) => recorded.ended(outcome),
     (error: unknown) => recorded.failed(error),
   );
-  const difference = await Promise.race([done, recorded.verdict, stalled(recorded)]);
+  const difference = await Promise.race([done, recorded.verdict, stalled(recorded, parts.reading)]);
   recorded.close();
   turn.abandon();
   return difference;
 }
 
 /** Resolves when the loop gives no sign of life any more. */
-async function stalled(recorded: RecordedRun): Promise<Difference | undefined> {
+async function stalled(recorded: RecordedRun, reading: () => number): Promise<Difference | undefined> {
   for (let seen = -1, turns = 0; turns < STALLED_TURNS && !recorded.closed; turns++) {
     await new Promise((resolve) => setImmediate(resolve));
-    if (recorded.reading === 0 && recorded.progress === seen) continue;
+    if (reading() === 0 && recorded.progress === seen) continue;
     [seen, turns] = [recorded.progress, 0];
   }
   return recorded.closed ? undefined : recorded.stalled();

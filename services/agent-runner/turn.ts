@@ -268,6 +268,9 @@ export function startTurn(
         error instanceof ModelError
           ? error
           : new ModelError("MODEL_UNKNOWN", "The model call failed in an unknown way.", { retryable: true });
+      const waitMs = retryAfterMs === undefined ? undefined : Math.max(0, Math.round(retryAfterMs));
+      const failed = journal.failures.length + 1;
+      const again = retryable && failed < settings.limits.maxAttempts;
       const data: DataOf["ModelStepFailed"] = {
         ...turnData,
         epoch: mine,
@@ -275,7 +278,8 @@ export function startTurn(
         code,
         message: message.slice(0, 2000),
         retryable,
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.max(0, Math.round(retryAfterMs)) }),
+        ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+        ...(again ? { retryInMs: retryDelayMs(failed, waitMs) } : {}),
         partialChars: streaming.text.length,
         durationMs: clock.nowMs() - startedMs,
       };

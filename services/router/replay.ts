@@ -2,7 +2,7 @@
  * The router's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Recorded
  * decisions are compared and then folded, so that one difference does not bring others after it. Never: appends.
  */
-import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
+import { compareEvents, compareFence, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { TokenMint } from "../../bus/ids.ts";
 import { parseSubject } from "../../bus/subjects.ts";
@@ -53,6 +53,8 @@ interface Lane extends Known {
   /** The turn that runs, in log order. */
   active: { turn: string; replyTo: { channel: string; chat: string } } | undefined;
   lastDecisionSeq: number;
+  /** Of the chat's facts and its newest turn. */
+  heads: Heads;
   /** The newest entry, and whether it is compared. */
   last: { seq: number; storedAtMs: number; compared: boolean } | undefined;
 }
@@ -64,6 +66,15 @@ function isDecision(entry: LogEntry): entry is RouterEvent {
 
 function isEnd(entry: LogEntry): boolean {
   return entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled";
+}
+
+/** What the fold looks at, without the texts: some are kept of every chat. */
+function slim(entry: LogEntry): LogEntry {
+  if (entry.type === "MessageReceived") return { ...entry, data: { ...entry.data, text: "" } };
+  if (entry.type === "MessageEdited") return { ...entry, data: { ...entry.data, text: "" } };
+  if (entry.type === "unreadable" || entry.type === "TurnParked" || !entry.subject.includes(".run.")) return entry;
+  const { channel, chat, turn } = entry.data as { channel: string; chat: string; turn: string };
+  return { ...entry, data: { channel, chat, turn } } as StoredEvent;
 }
 
 export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
@@ -79,6 +90,7 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
       tail: [],
       active: undefined,
       lastDecisionSeq: 0,
+      heads: new Map<string, number>(),
       last: undefined,
     }),
     activeIn: (lane) => lane.active,
@@ -94,6 +106,12 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
   }
 
   function remember(lane: Lane, entry: LogEntry): void {
+    if (entry.subject.startsWith("log.turn.") || entry.subject.startsWith("log.chat.")) {
+      // Nothing comes to the turns before: the newest head is that of the whole chat.
+      if (entry.type === "TurnRequested")
+        for (const subject of lane.heads.keys()) if (subject.startsWith("log.turn.")) lane.heads.delete(subject);
+      lane.heads.set(entry.subject, entry.seq);
+    }
     lane.tail.push(entry);
     if (lane.tail.length <= 2 * MAX_TAIL) return;
     for (const old of lane.tail.splice(0, MAX_TAIL)) lane.base = folded(lane.base, old);
@@ -127,11 +145,11 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
         recorded: recorded.data,
         computed: undefined,
       };
-    const { event, lane: target } = appendFor(lane, decision, 0, { through: 0 });
-    const computed = { subject: target.subject, event };
-    const fault = compareEvents(recorded, computed);
-    if (fault === undefined || options.amend?.(recorded, computed) !== undefined) return undefined;
-    return { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = appendFor(lane, decision, 0, { through: 0 });
+    const other = compareEvents(recorded, computed);
+    const amended = other !== undefined && options.amend?.(recorded, computed) !== undefined;
+    const fault = (amended ? undefined : other) ?? compareFence(lane.heads, computed);
+    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
   }
 
   function extra(lane: Lane, decision: Decision, seq: number): Difference {
@@ -194,9 +212,10 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
     get compared() {
       return compared;
     },
-    take(entry, comparing) {
-      const lane = locate(entry);
+    take(read, comparing) {
+      const lane = locate(read);
       if (lane === undefined) return undefined;
+      const entry = slim(read);
       lane.last = { seq: entry.seq, storedAtMs: entry.storedAtMs, compared: comparing };
       let found: Difference | undefined;
       if (isDecision(entry)) {

@@ -2,7 +2,7 @@
  * The scheduler's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Clock
  * readings are those the events hold. Each task and each parked turn is looked at for itself, as the fences do. Never: appends.
  */
-import { compareEvents, placeOf, type Amend, type Difference } from "../../bus/compare.ts";
+import { compareEvents, compareFence, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import { appendFor, taskOf } from "./appends.ts";
 import { decideCommand, decideDue, type Decision } from "./decide.ts";
@@ -29,12 +29,19 @@ interface Entity {
   list: DueList;
   /** Read, not yet folded: the next decision says how far its scheduler had read. */
   pending: LogEntry[];
+  /** Of its own subject, and of a refusal's. */
+  readonly heads: Heads;
   /** The newest entry, and whether it is compared. */
   last: { seq: number; storedAtMs: number; compared: boolean } | undefined;
 }
 
 function isDecision(entry: LogEntry): entry is SchedulerEvent {
   return entry.type !== "unreadable" && entry.subject.startsWith("log.task.");
+}
+
+/** Nothing is scheduled or asked: what was refused was all there is. */
+function isEmpty({ list, pending }: Entity): boolean {
+  return pending.length === 0 && list.commands.length === 0 && Object.keys(list.tasks).length === 0;
 }
 
 /** The task or parked turn an entry is about. */
@@ -76,7 +83,7 @@ export function createSchedulerReplay(amend?: Amend): SchedulerReplay {
     if (entity === undefined) {
       // The end of a turn that never parked is nothing to keep.
       if (entry.type.startsWith("Turn") && entry.type !== "TurnParked") return undefined;
-      entity = { list: newDueList(), pending: [], last: undefined };
+      entity = { list: newDueList(), pending: [], heads: new Map(), last: undefined };
       entities.set(name, entity);
     }
     if (entry.type === "ScheduleTask" || entry.type === "CancelTask") commands.set(entry.id, name);
@@ -118,11 +125,11 @@ export function createSchedulerReplay(amend?: Amend): SchedulerReplay {
         recorded: recorded.data,
         computed: undefined,
       };
-    const { event, lane } = appendFor(decision, 0, { through: 0 });
-    const computed = { subject: lane.subject, event };
-    const fault = compareEvents(recorded, computed);
-    if (fault === undefined || amend?.(recorded, computed) !== undefined) return undefined;
-    return { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = appendFor(decision, 0, { through: 0 });
+    const other = compareEvents(recorded, computed);
+    const amended = other !== undefined && amend?.(recorded, computed) !== undefined;
+    const fault = (amended ? undefined : other) ?? compareFence(entity.heads, computed);
+    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
   }
 
   function extra(decision: Decision, seq: number): Difference {
@@ -153,11 +160,13 @@ export function createSchedulerReplay(amend?: Amend): SchedulerReplay {
           compared++;
           difference = check(entity, entry);
         } else foldThrough(entity, entry.seq);
-        if (entry.type === "CommandRefused") commands.delete(entry.causationId ?? "");
+        // Answered, in whatever way: those of years would pile up.
+        commands.delete(entry.causationId ?? "");
         applyEvent(entity.list, entry);
+        entity.heads.set(entry.subject, entry.seq);
       } else entity.pending.push(entry);
       entity.last = { seq: entry.seq, storedAtMs: entry.storedAtMs, compared: comparing };
-      if (OVER.test(entry.type)) forgetLater(name);
+      if (OVER.test(entry.type) || (entry.type === "CommandRefused" && isEmpty(entity))) forgetLater(name);
       return difference;
     },
     finish(endMs) {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { serverOptions } from "../../ops/setup/bundle.mjs";
-import type { Plant } from "./plants.ts";
+import type { Plant } from "./plant-events.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 

@@ -1,80 +1,19 @@
 /** Changes planted into the code that decides, each with the recorded event at which a replay must find it. */
-import type { Difference } from "../../bus/compare.ts";
-import type { LogEntry, StoredEvent } from "../../bus/event.ts";
-
-export interface Plant {
-  readonly name: string;
-  readonly file: string;
-  /** Stands in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-  /** The event that must be named, found in the log without a replay; undefined when this log has none. */
-  at(entries: readonly StoredEvent[]): StoredEvent | undefined;
-  readonly kind?: Difference["kind"];
-  /** What must be named as different. */
-  readonly path?: RegExp;
-}
-
-type End = StoredEvent<"TurnCompleted"> | StoredEvent<"TurnFailed"> | StoredEvent<"TurnCancelled">;
-type Asked = StoredEvent<"ModelStepCompleted"> | StoredEvent<"ModelStepFailed"> | StoredEvent<"TurnCompleted">;
-
-const isEnd = (entry: LogEntry): entry is End =>
-  entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled";
-const isAsked = (entry: LogEntry): entry is Asked =>
-  entry.type === "ModelStepCompleted" || entry.type === "ModelStepFailed" || entry.type === "TurnCompleted";
-
-function first<T extends LogEntry["type"]>(
-  type: T,
-  test: (event: StoredEvent<Exclude<T, "unreadable">>, before: readonly StoredEvent[]) => boolean = () => true,
-): Plant["at"] {
-  return (entries) =>
-    entries.find((entry, index) => entry.type === type && test(entry as never, entries.slice(0, index)));
-}
-
-function firstAsked(test: (event: Asked, before: readonly StoredEvent[]) => boolean = () => true): Plant["at"] {
-  return (entries) => entries.find((entry, index) => isAsked(entry) && test(entry, entries.slice(0, index)));
-}
-
-function firstEnd(test: (event: End, before: readonly StoredEvent[]) => boolean = () => true): Plant["at"] {
-  return (entries) => entries.find((entry, index) => isEnd(entry) && test(entry, entries.slice(0, index)));
-}
-
-const turnOf = (entry: StoredEvent): string | undefined => (entry.data as { turn?: string }).turn;
-/** Earlier events of the same turn. */
-const own = (event: StoredEvent, before: readonly StoredEvent[]): readonly StoredEvent[] =>
-  before.filter((entry) => turnOf(entry) === turnOf(event));
-const chatOf = (entry: StoredEvent): string => (entry.data as { chat?: string }).chat ?? "";
-const through = (event: Asked): number =>
-  event.type === "TurnCompleted" ? event.data.lastStep.signalsThrough : (event.data.signalsThrough ?? 0);
-const requestOf = (event: StoredEvent, before: readonly StoredEvent[]): StoredEvent<"TurnRequested"> | undefined =>
-  before.find(
-    (entry): entry is StoredEvent<"TurnRequested"> =>
-      entry.type === "TurnRequested" && entry.data.turn === turnOf(event),
-  );
-
-const quietOf = (entry: StoredEvent): number =>
-  entry.source === "router" ? ((entry.data as { seen?: { quiet?: number } }).seen?.quiet ?? 0) : 0;
-
-/** Whether at `seq` a turn ran in the chat of `decision`, and the first message that waited was to wait for its end. */
-function letsWait(entries: readonly StoredEvent[], decision: StoredEvent, seq: number): boolean {
-  const past = entries.filter((entry) => entry.seq <= seq && chatOf(entry) === chatOf(decision));
-  const taken = new Set(
-    past.flatMap((entry) => {
-      if (entry.type === "TurnRequested") return entry.data.messages.map((ref) => ref.seq);
-      return entry.type === "Steered" ? [entry.data.message.seq] : [];
-    }),
-  );
-  const gone = new Set(past.flatMap((entry) => (entry.type === "MessageDeleted" ? [entry.data.message] : [])));
-  const waiting = past.find(
-    (entry) => entry.type === "MessageReceived" && !taken.has(entry.seq) && !gone.has(entry.data.message),
-  );
-  const turn = past.findLast((entry) => entry.type === "TurnRequested");
-  if (waiting?.type !== "MessageReceived" || turn === undefined) return false;
-  const stopping = past.some(
-    (entry) => turnOf(entry) === turnOf(turn) && (isEnd(entry) || entry.type === "CancelRequested"),
-  );
-  return !stopping && waiting.data.mode === "queue" && waiting.data.model === undefined;
-}
+import {
+  isEnd,
+  first,
+  firstAsked,
+  firstEnd,
+  own,
+  chatOf,
+  through,
+  requestOf,
+  quietOf,
+  letsWait,
+  wasRun,
+  inOwnTime,
+  type Plant,
+} from "./plant-events.ts";
 
 const ROUTER = "services/router/decide.ts";
 const STATE = "services/router/state.ts";
@@ -290,7 +229,39 @@ export const plants: readonly Plant[] = [
     }),
     path: HASH,
   },
+  {
+    name: "a chat's model is passed over when its turn is claimed",
+    file: TURN,
+    find: "model: request.data.model ?? settings.configuredModel",
+    replace: "model: settings.configuredModel",
+    at: first("TurnClaimed", (event, before) => requestOf(event, before)?.data.model !== undefined),
+    path: /^data\.model$/,
+  },
+  {
+    name: "the model is sent something else than its hash says",
+    file: TURN,
+    find: "await model.run(built,",
+    replace: "await model.run({ ...built, maxOutputTokens: 1 },",
+    at: firstAsked(),
+    path: HASH,
+  },
   // --- tools
+  {
+    name: "a tool gets no arguments",
+    file: TOOL,
+    find: "tool.run(call.arguments, given)",
+    replace: "tool.run({}, given)",
+    at: first("ToolCompleted", wasRun),
+    path: /^tool\.arguments$/,
+  },
+  {
+    name: "a tool works for another group",
+    file: TURN,
+    find: "group: request.data.group,",
+    replace: 'group: "other",',
+    at: first("ToolCompleted", wasRun),
+    path: /^tool\.group$/,
+  },
   {
     name: "an unknown tool is refused in other words",
     file: TOOL,
@@ -339,11 +310,53 @@ export const plants: readonly Plant[] = [
   },
   // --- waits, failures, ends
   {
+    name: "a model that failed is asked again sooner",
+    file: NEXT,
+    find: "const FIRST_RETRY_MS = 500;",
+    replace: "const FIRST_RETRY_MS = 400;",
+    at: first("ModelStepFailed", inOwnTime),
+    path: /^data\.retryInMs$/,
+  },
+  {
+    name: "waits between attempts no longer double",
+    file: NEXT,
+    find: "FIRST_RETRY_MS * 2 ** (failures - 1)",
+    replace: "FIRST_RETRY_MS",
+    at: first("ModelStepFailed", (event) => inOwnTime(event) && event.data.attempt > 1),
+    path: /^data\.retryInMs$/,
+  },
+  {
+    name: "a step is asked once more than it may",
+    file: NEXT,
+    find: "journal.failures.length >= limits.maxAttempts",
+    replace: "journal.failures.length > limits.maxAttempts",
+    at: first(
+      "TurnFailed",
+      (event, before) =>
+        event.data.code !== "HANDLER_FAILED" &&
+        own(event, before).findLast((entry) => entry.type === "ModelStepFailed")?.data.retryable === true,
+    ),
+  },
+  {
+    name: "a turn takes one step more than it may",
+    file: NEXT,
+    find: "journal.steps.length >= limits.maxSteps",
+    replace: "journal.steps.length > limits.maxSteps",
+    at: first("TurnFailed", ({ data }) => data.code === "TURN_TOO_MANY_STEPS"),
+  },
+  {
     name: "the provider's own wait is not heard",
     file: NEXT,
     find: "retryAfterMs ?? FIRST_RETRY_MS",
     replace: "FIRST_RETRY_MS",
-    at: first("TurnParked"),
+    at: (entries) =>
+      entries.find(
+        (entry) =>
+          entry.type === "TurnParked" ||
+          (entry.type === "ModelStepFailed" &&
+            entry.data.retryInMs !== undefined &&
+            entry.data.retryAfterMs !== undefined),
+      ),
   },
   {
     name: "a parked turn waits a millisecond longer",
@@ -408,6 +421,40 @@ export const plants: readonly Plant[] = [
     path: /^fence$/,
   },
   {
+    name: "an event is written without its cause",
+    file: "bus/codec.ts",
+    find: 'if (event.causationId !== undefined) headers["ce-causationid"] = escapeHeader(event.causationId);',
+    replace: "",
+    at: first("TurnRequested"),
+    path: /^causationId$/,
+  },
+  {
+    name: "a signal is fenced by its own lane alone",
+    file: "bus/subjects.ts",
+    find: "signal: (key: TurnKey): Lane => ({ subject: `${turnRoot(key)}.signal`, fence: `${turnRoot(key)}.>` })",
+    replace: "signal: (key: TurnKey): Lane => own(`${turnRoot(key)}.signal`)",
+    at: (entries) => entries.find(({ type }) => type === "Steered" || type === "CancelRequested"),
+    path: /^fence$/,
+  },
+  {
+    name: "a turn is asked for as if its chat had none before",
+    file: ROUTER,
+    find: "expected: state.turnsSeq,",
+    replace: "expected: 0,",
+    at: first("TurnRequested", (event, before) =>
+      before.some((entry) => entry.type === "TurnRequested" && chatOf(entry) === chatOf(event)),
+    ),
+    path: /^fence$/,
+  },
+  {
+    name: "a task is taken back as if nothing stood there",
+    file: "services/scheduler/decide.ts",
+    find: "expected: known.lastSeq",
+    replace: "expected: 0",
+    at: first("TaskCancelled"),
+    path: /^fence$/,
+  },
+  {
     name: "a task fires before it is due",
     file: "services/scheduler/decide.ts",
     find: "task.dueMs <= nowMs",
@@ -418,49 +465,5 @@ export const plants: readonly Plant[] = [
       return seen?.quietAt !== undefined && (scheduled?.seq ?? Infinity) <= (seen.quiet ?? 0);
     }),
     kind: "extra",
-  },
-];
-
-/** Computations taken out whole: a replay that compared the log with itself would not notice. */
-export const stubs: readonly Plant[] = [
-  {
-    name: "the router's decider",
-    file: ROUTER,
-    find: "return decideCommand(state, mint) ?? decideResume(state) ?? decideWaiting(state, settings, mint);",
-    replace: "return undefined;",
-    at: first("TurnRequested"),
-    kind: "missing",
-  },
-  {
-    name: "the router's fold",
-    file: STATE,
-    find: "export function applyEvent(state: ChatState, event: StoredEvent): void {",
-    replace: "export function applyEvent(state: ChatState, event: StoredEvent): void { return;",
-    at: first("TurnRequested"),
-    kind: "missing",
-  },
-  {
-    name: "the agent loop's decider",
-    file: NEXT,
-    find: "export function nextStep(journal: Journal, limits: TurnLimits): NextStep {",
-    replace: 'export function nextStep(): NextStep { return { type: "ended" };',
-    at: (entries) => entries[entries.findIndex(({ type }) => type === "TurnClaimed") + 1],
-    kind: "missing",
-  },
-  {
-    name: "the request to the model",
-    file: REQUEST,
-    find: "messages: [...withinBudget(earlierTurns(parts, messages)), ...asked, ...ownSteps(parts)],",
-    replace: "messages: [],",
-    at: firstAsked(),
-    path: HASH,
-  },
-  {
-    name: "the scheduler's decider",
-    file: "services/scheduler/decide.ts",
-    find: "return [...tasks, ...timers];",
-    replace: "return [];",
-    at: (entries) => entries.find(({ type }) => type === "TaskFired" || type === "TimerFired"),
-    kind: "missing",
   },
 ];

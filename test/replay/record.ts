@@ -20,6 +20,10 @@ const LOGS: readonly (readonly [seed: number, actions: number])[] = [
   [40, 20],
   [49, 20],
   [50, 20],
+  // Attempts and steps to their limits.
+  [61, 18],
+  [70, 18],
+  [87, 10],
 ];
 
 for (const [seed, actions] of LOGS) {
