@@ -115,7 +115,7 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
         pending = delivery.pending;
         if (!wanted(message.subject)) {
           // Nobody waits for it, but the reader may wait to hear that nothing more comes, or for the next pull.
-          if (pending === 0 || session.requested === 0) notify();
+          if (pending === 0 || session.requested <= maxBuffered / 2) notify();
           return;
         }
         buffered.push(
@@ -135,7 +135,9 @@ export async function createJetStreamLog(nc: NatsConnection, options: JetStreamL
     return (async function* () {
       try {
         while (true) {
-          if (session.requested === 0 && buffered.length === 0) session.pull(maxBuffered);
+          // Asked for again at half: the broker need not wait for the reader, nor the reader for the broker.
+          const room = maxBuffered - session.requested - buffered.length;
+          if (room >= maxBuffered / 2) session.pull(room);
           if (buffered.length > 0 || (pending === 0 && told !== 0)) {
             told = pending;
             const events = buffered;

@@ -2,6 +2,7 @@
  * Thread of `taffrail rebuild`. In: a RebuildOrder. Out: progress and outcomes. Owns: the files that grow beside the live ones.
  * A thread because its heap can be given a bound: a fold of a million events makes garbage faster than it is collected.
  */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { TaffrailError } from "../../bus/errors.ts";
@@ -26,6 +27,8 @@ function tell(message: RebuildMessage): void {
 async function rebuild(view: ViewName, source: LogSource, check: boolean): Promise<RebuildOutcome> {
   const { home, log, type } = source;
   const { file, process } = FILES[view];
+  // A home that was never started, or was imported, has none yet.
+  await mkdir(join(home, "state"), { recursive: true, mode: 0o700 });
   const options: RebuildOptions = {
     log,
     file: join(home, "state", file),

@@ -16,6 +16,8 @@ import { SELECT_CHECKPOINT, SHAPE, type StoredCheckpoint } from "./tables.ts";
 
 /** Events of one transaction: a turn's rows are written once or twice; with larger ones the collector works more than the fold. */
 const BATCH = 200;
+/** Some ten times a second. */
+const TELL_EVERY = 2_000;
 
 export async function rebuildViews(options: RebuildOptions): Promise<RebuildOutcome> {
   const { log, file } = options;
@@ -23,6 +25,7 @@ export async function rebuildViews(options: RebuildOptions): Promise<RebuildOutc
   const identity = await log.identity();
   let begunAnew: string | undefined;
   let build = await openBuild(path, (why) => (begunAnew = why));
+  let outcome: Compared & { seq: number; events: number; start: number; rebuiltHash: string };
   try {
     if (build.checkpoint !== undefined && !(await checkpointFits(log, build.checkpoint))) {
       begunAnew = "it is of another log";
@@ -39,24 +42,30 @@ export async function rebuildViews(options: RebuildOptions): Promise<RebuildOutc
       seq = toSeq;
     };
 
-    const target = await liveCheckpoint(options);
-    await extend(typeof target === "string" ? identity.lastSeq : target.seq);
-    await build.finish();
-    const compared = await compare(options, build, () => seq, extend);
-    const rebuiltHash = compared.rebuiltHash ?? (await digestOf(build.connection));
-    await build.closeDurably();
+    // The live file is read in one transaction from here on, and dumped while the new one is built.
+    const live = await openLive(options);
+    try {
+      await extend(live.checkpoint?.seq ?? identity.lastSeq);
+      await build.finish();
+      const rebuiltHash = await digestOf(build.connection);
+      const compared = await compare(live, build, { seq, hash: rebuiltHash });
+      await build.closeDurably();
+      outcome = { seq, events, start, rebuiltHash, ...compared };
+    } finally {
+      await live.close();
+    }
 
-    const { difference } = compared;
+    const { difference, liveHash, notCompared } = outcome;
     if (options.check) await removeModel(path);
     else await options.whileStopped(() => swapIn(file, difference !== undefined));
     return {
-      seq,
-      events,
-      ...(start > 0 ? { wentOnAt: start } : {}),
+      seq: outcome.seq,
+      events: outcome.events,
+      ...(outcome.start > 0 ? { wentOnAt: outcome.start } : {}),
       ...(begunAnew === undefined ? {} : { begunAnew }),
-      rebuiltHash,
-      ...(compared.liveHash === undefined ? {} : { liveHash: compared.liveHash }),
-      ...(compared.notCompared === undefined ? {} : { notCompared: compared.notCompared }),
+      rebuiltHash: outcome.rebuiltHash,
+      ...(liveHash === undefined ? {} : { liveHash }),
+      ...(notCompared === undefined ? {} : { notCompared }),
       ...(difference === undefined ? {} : { difference: inWords(difference) }),
       swapped: !options.check,
       ...(difference !== undefined && !options.check ? { before: `${file}.before` } : {}),
@@ -83,6 +92,7 @@ async function extendBuild(
   { created, fromSeq, toSeq }: { created: string; fromSeq: number; toSeq: number },
 ): Promise<number> {
   let events = 0;
+  let told = 0;
   let written: Promise<void> = Promise.resolve();
   for await (const entries of readTo(log, { filters: [LOG_ROOT], fromSeq, toSeq, size: BATCH })) {
     // The dead letters of the live projection stand in the log; a rebuild appends nothing.
@@ -98,7 +108,10 @@ async function extendBuild(
     // Met by the await of the next round, or the one below.
     written.catch(() => undefined);
     events += entries.length;
-    onProgress?.(folded.checkpoint.seq, toSeq);
+    if (folded.checkpoint.seq >= toSeq || events - told >= TELL_EVERY) {
+      told = events;
+      onProgress?.(folded.checkpoint.seq, toSeq);
+    }
   }
   await written;
   return events;
@@ -112,52 +125,68 @@ async function checkpointOf(connection: Connection, log: RebuildOptions["log"]):
   return (await checkpointFits(log, found)) ? found : "the live view is of another log";
 }
 
-/** Reads the live file in one transaction, so that it stands still meanwhile. */
-async function withLive<T>(file: string, use: (connection: Connection) => Promise<T | string>): Promise<T | string> {
-  if (!existsSync(file)) return "there is no live view";
+interface Live {
+  /** Where it stands; absent when there is nothing to compare with. */
+  readonly checkpoint?: Checkpoint;
+  readonly connection?: Connection;
+  readonly why?: string;
+  /** Its hash, computed since it was opened; undefined when the file turns out to be damaged. */
+  readonly hash: Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+const DAMAGED = "the live view is damaged";
+
+/** Opens the live file for reading in one transaction, so that it stands still meanwhile. */
+async function openLive({ file, log }: RebuildOptions): Promise<Live> {
+  const nothing = (why: string): Live => ({ why, hash: Promise.resolve(undefined), close: () => Promise.resolve() });
+  if (!existsSync(file)) return nothing("there is no live view");
+  let connection: Connection | undefined;
   try {
-    const connection = await openConnection(file, "read");
-    try {
-      await connection.exec("BEGIN");
-      return await use(connection);
-    } finally {
-      await connection.close();
+    connection = await openConnection(file, "read");
+    await connection.exec("BEGIN");
+    const checkpoint = await checkpointOf(connection, log);
+    if (typeof checkpoint !== "string") {
+      const opened = connection;
+      const hash = digestOf(opened).catch((error: unknown) => {
+        if (isDamage(error)) return undefined;
+        throw error;
+      });
+      // Met when both are compared.
+      hash.catch(() => undefined);
+      const close = async (): Promise<void> => {
+        await hash.catch(() => undefined);
+        await opened.close();
+      };
+      return { checkpoint, connection: opened, hash, close };
     }
+    await connection.close();
+    return nothing(checkpoint);
   } catch (error) {
-    if (isDamage(error)) return "the live view is damaged";
+    await connection?.close();
+    if (isDamage(error)) return nothing(DAMAGED);
     throw error;
   }
 }
 
-function liveCheckpoint({ file, log }: RebuildOptions): Promise<Checkpoint | string> {
-  return withLive(file, (connection) => checkpointOf(connection, log));
-}
-
 interface Compared {
   readonly liveHash?: string;
-  readonly rebuiltHash?: string;
   readonly notCompared?: string;
   readonly difference?: Difference;
 }
 
-async function compare(
-  { file, log }: RebuildOptions,
-  build: BuildFile,
-  position: () => number,
-  extend: (toSeq: number) => Promise<void>,
-): Promise<Compared> {
-  const compared = await withLive(file, async (live): Promise<Compared | string> => {
-    const checkpoint = await checkpointOf(live, log);
-    if (typeof checkpoint === "string") return checkpoint;
-    if (checkpoint.seq < position())
-      return `the live view is behind, at event ${checkpoint.seq}; the rebuilt one stands at ${position()}`;
-    await extend(checkpoint.seq);
-    const [liveHash, rebuiltHash] = await Promise.all([digestOf(live), digestOf(build.connection)]);
-    if (liveHash === rebuiltHash) return { liveHash, rebuiltHash };
-    const difference = await firstDifference(live, build.connection);
-    return { liveHash, rebuiltHash, ...(difference === undefined ? {} : { difference }) };
-  });
-  return typeof compared === "string" ? { notCompared: compared } : compared;
+async function compare(live: Live, build: BuildFile, rebuilt: { seq: number; hash: string }): Promise<Compared> {
+  const { checkpoint, connection, why = "" } = live;
+  if (checkpoint === undefined || connection === undefined) return { notCompared: why };
+  if (checkpoint.seq < rebuilt.seq)
+    return {
+      notCompared: `the live view is behind, at event ${checkpoint.seq}; the rebuilt one stands at ${rebuilt.seq}`,
+    };
+  const liveHash = await live.hash;
+  if (liveHash === undefined) return { notCompared: DAMAGED };
+  if (liveHash === rebuilt.hash) return { liveHash };
+  const difference = await firstDifference(connection, build.connection);
+  return { liveHash, ...(difference === undefined ? {} : { difference }) };
 }
 
 function inWords({ table, key, live, rebuilt }: Difference): RebuildDifference {
