@@ -18,6 +18,7 @@ import {
   type ModelRequest,
   type ModelResult,
 } from "./model/port.ts";
+import { createRecordedSignals, isSignal } from "./recorded-signals.ts";
 import type { Tool, ToolContext } from "./tools/tool.ts";
 
 /** How a run ended: its turn did, it parked, another claim took the turn, or the log ends. */
@@ -68,7 +69,6 @@ const never = (): Promise<never> => new Promise(() => undefined);
 const conflict = (lastSeq: number): TaffrailError =>
   new TaffrailError("BUS_APPEND_CONFLICT", "another event stands there", { lastSeq });
 
-const isSignal = ({ type }: LogEntry): boolean => type === "Steered" || type === "CancelRequested";
 const isRun = ({ subject }: LogEntry): boolean => subject.split(".")[5] === "run";
 
 export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
@@ -76,9 +76,8 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   const [entries, script] = [[...parts.entries], [...parts.script]];
   const root = request.subject.replace(/\.wake$/, "");
   const claim = script[0] as StoredEvent<"TurnClaimed">;
-  const signals = entries.filter((entry): entry is StoredEvent => entry.type !== "unreadable" && isSignal(entry));
+  const signals = createRecordedSignals(entries, claim.seq - 1);
   let index = 0;
-  let visibleSeq = claim.seq - 1;
   let nowMs = Date.parse(claim.data.clock);
   /** What the model was last asked. */
   let sent: ModelRequest | undefined;
@@ -86,7 +85,6 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   let refusals = 0;
   let closed = false;
   let progress = 0;
-  let listener: (signal: StoredEvent) => void = () => undefined;
   let settle: (difference: Difference | undefined) => void = () => undefined;
   const verdict = new Promise<Difference | undefined>((resolve) => (settle = resolve));
 
@@ -111,46 +109,8 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     }
   }
 
-  /** Tells the runner of signals up to `seq`, at most. */
-  function tell(seq: number, which: (signal: StoredEvent) => boolean = () => true): void {
-    for (const signal of signals) {
-      if (signal.seq <= visibleSeq || signal.seq > seq) continue;
-      if (!which(signal)) return;
-      visibleSeq = signal.seq;
-      listener(signal);
-    }
-  }
-
-  /** Before the loop makes the next event: the signals its runner knew by then, as far as the event says it. */
-  function prepare(): void {
-    const next = recorded();
-    if (next === undefined) return;
-    if (next.type === "ModelStepCompleted") tell(next.data.signalsThrough);
-    else if (next.type === "ModelStepFailed")
-      tell(next.data.signalsThrough ?? next.seq, ({ type }) => type === "Steered");
-    else if (next.type === "TurnCompleted") tell(next.data.lastStep.signalsThrough);
-    else if (next.type === "TurnFailed") tell(next.seq);
-    else if (next.type === "TurnCancelled" && !streamsFirst(next)) tell(next.seq);
-  }
-
-  /** The turn was stopped in a model call that the log does not hold; what a failed call had said may be its only words. */
-  function streamsFirst(end: StoredEvent<"TurnCancelled">): boolean {
-    const words = streamed(end);
-    const before = script[index - 1];
-    const failedWith = before?.type === "ModelStepFailed" ? (before.data.partialChars ?? 0) : 0;
-    return words.length !== failedWith;
-  }
-
-  /** What was streamed of an answer when the turn was stopped: not among the finished steps. */
-  function streamed(end: StoredEvent<"TurnCancelled">): string {
-    const said: string[] = [];
-    for (const entry of entries) {
-      if (entry.type === "ModelStepCompleted" && entry.seq < end.seq && entry.data.text !== "")
-        said.push(entry.data.text);
-    }
-    const before = said.length === 0 ? "" : `${said.join("\n\n")}\n\n`;
-    return end.data.partialText.startsWith(before) ? end.data.partialText.slice(before.length) : "";
-  }
+  /** Before the loop makes the next event: tells it the signals its runner knew by then. */
+  const prepare = (): void => signals.prepare(recorded(), script[index - 1]);
 
   function lastSeqOver(fence: string, before: number): number {
     return entries.findLast((entry) => entry.seq < before && matchesFilter(fence, entry.subject))?.seq ?? 0;
@@ -207,7 +167,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
       const nextSeq = recorded()?.seq ?? Number.MAX_SAFE_INTEGER;
       const known = (entry: LogEntry): boolean => {
         if (isRun(entry)) return entry.seq <= runSeq();
-        if (isSignal(entry)) return entry.seq <= visibleSeq;
+        if (isSignal(entry)) return entry.seq <= signals.visibleSeq;
         // What cannot be read tells the loop nothing; it only stands before the fence.
         return entry.type === "unreadable" ? entry.seq < nextSeq : entry.seq <= claim.seq;
       };
@@ -234,7 +194,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
         // An answer became a step only because the runner had heard more.
         if (toolCalls.length === 0) {
           prepare();
-          tell(next.seq, (signal) => signal.seq > signalsThrough && signal.type === "Steered");
+          signals.tell(next.seq, (signal) => signal.seq > signalsThrough && signal.type === "Steered");
         }
         return resultOf(next.data);
       }
@@ -244,7 +204,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
       case "ModelStepFailed": {
         const { code, message, retryable, retryAfterMs, partialChars = 0 } = next.data;
         const end = script[index + 1];
-        const words = end?.type === "TurnCancelled" ? streamed(end) : "";
+        const words = end?.type === "TurnCancelled" ? signals.streamed(end) : "";
         stream.onText(words.length === partialChars ? words : " ".repeat(partialChars));
         throw new ModelError(code as ModelErrorCode, message, {
           retryable,
@@ -252,8 +212,8 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
         });
       }
       case "TurnCancelled":
-        stream.onText(streamed(next));
-        tell(next.seq);
+        stream.onText(signals.streamed(next));
+        signals.tell(next.seq);
         throw cancelled();
       case "TurnFailed":
         if (UNFIT.includes(next.data.code)) {
@@ -303,7 +263,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     // One character more than was kept: the loop cuts it again, in its own way.
     const cut = result.endsWith(CUT) && result.length >= LEAST_CUT_CHARS + CUT.length;
     if (outcome === "ok") return cut ? `${result.slice(0, -CUT.length)}.` : result;
-    if (outcome === "interrupted") tell(next.seq);
+    if (outcome === "interrupted") signals.tell(next.seq);
     throw new Error(result);
   }
 
@@ -336,7 +296,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
     ports: { log, live, clock, random: { token: nowhere, fraction: nowhere } },
     model: { run },
     tool: ({ spec, effect }) => ({ spec, effect, run: (given, context) => runTool(spec.name, given, context) }),
-    onSignal: (heard) => (listener = heard),
+    onSignal: (heard) => signals.onSignal(heard),
     verdict,
     ended(outcome) {
       const next = recorded();

@@ -5,33 +5,27 @@
 import { appendSurely } from "../../bus/append.ts";
 import { hasCode, TaffrailError } from "../../bus/errors.ts";
 import { makeEvent, type LogEntry, type NewEvent, type StoredEvent } from "../../bus/event.ts";
-import { deriveId, hashJson } from "../../bus/ids.ts";
+import { deriveId } from "../../bus/ids.ts";
 import type { Ports } from "../../bus/runtime.ts";
 import { filters, lanes, liveSubjects, type Lane, type TurnKey } from "../../bus/subjects.ts";
 import type { DataOf, MessageType } from "../../schemas/index.ts";
-import { nextStep, retryDelayMs, type NextStep, type TurnLimits } from "./decide.ts";
+import { nextStep } from "./decide.ts";
 import type { ChatHistory } from "./history.ts";
-import { foldTurn, foldUnreadable, hasGap, knownThrough, newJournal, type Journal } from "./journal.ts";
-import { ModelError, type Model, type ModelResult } from "./model/port.ts";
-import { buildRequest, textOf, type SteeredText } from "./request.ts";
-import { runTool } from "./run-tool.ts";
+import { foldTurn, foldUnreadable, knownThrough, newJournal } from "./journal.ts";
+import { askModel } from "./model-step.ts";
+import type { Model } from "./model/port.ts";
+import type { StepContext, StepSettings, Streaming } from "./step-context.ts";
+import { callTool, settleTool } from "./tool-step.ts";
 import type { Tool } from "./tools/tool.ts";
 
 const SOURCE = "agent-runner";
-/** Longer waits park the turn: no process is held for them. */
-const MAX_WAIT_IN_HAND_MS = 5_000;
 /** Appends of one turn: far above what `maxSteps` allows, so only a defect reaches it. */
 const MAX_ROUNDS = 1_000;
-/** Revisions read of a steered message; nobody edits one more often within a turn. */
-const MAX_REVISIONS = 100;
 /** Text kept of a stopped answer. */
 const MAX_PARTIAL_CHARS = 65_536;
 
-export interface TurnSettings {
+export interface TurnSettings extends StepSettings {
   readonly configuredModel: string;
-  readonly systemPrompt: string;
-  readonly maxOutputTokens: number;
-  readonly limits: TurnLimits;
   readonly versions: DataOf["TurnClaimed"]["versions"];
 }
 
@@ -43,14 +37,6 @@ export interface TurnParts {
   readonly settings: TurnSettings;
   /** Name and instance of this runner, as TurnClaimed says it. */
   readonly runner: string;
-}
-
-/** What is streamed now, for a reader that comes in the middle. */
-export interface Streaming {
-  epoch: number;
-  step: number;
-  attempt: number;
-  text: string;
 }
 
 export type TurnOutcome = "ended" | "parked" | "lost";
@@ -77,7 +63,7 @@ export function startTurn(
   request: StoredEvent<"TurnRequested">,
   fresh: boolean,
 ): TurnRun {
-  const { ports, settings, model } = parts;
+  const { ports, model, tools, settings } = parts;
   const { log, live, clock, logger } = ports;
   const journal = newJournal(request);
   const stop = new AbortController();
@@ -181,7 +167,7 @@ export function startTurn(
     return [...request.data.messages, ...journal.steered.map((one) => one.message)].map((ref) => ref.message);
   }
 
-  function ending(): { epoch: number; reply: string; replyTo: typeof replyTo; answers: string[] } {
+  function ending(): ReturnType<StepContext["ending"]> {
     return { epoch: mine, reply: deriveId(request.data.turn, "end"), replyTo, answers: answers() };
   }
 
@@ -200,173 +186,12 @@ export function startTurn(
     await end(event("TurnFailed", "end", { ...turnData, ...ending(), code, text }));
   }
 
-  /** A steered message as it was when it was steered, so that a replay reads the same. */
-  async function readSteered(one: Journal["steered"][number]): Promise<SteeredText> {
-    const { channel, chat } = request.data;
-    const filter = filters.messageRevisions(channel, chat, one.message.message);
-    const entries = await log.fetch({ filter, fromSeq: 1, toSeq: one.seq, limit: MAX_REVISIONS });
-    return { seq: one.seq, text: textOf(one.message.message, entries) };
-  }
+  const lasting = { ports, model, tools, settings, request, journal, streaming, turnData, stop: stop.signal };
 
-  async function askModel(next: Extract<NextStep, { type: "ask-model" }>): Promise<void> {
-    const failure = journal.failures.at(-1);
-    if (failure !== undefined && failure.data.epoch === mine) {
-      // By recorded times alone: any runner, and a replay, parks until the same moment.
-      const delayMs = retryDelayMs(journal.failures.length, failure.data.retryAfterMs);
-      const untilMs = Date.parse(failure.time) + delayMs;
-      if (delayMs > MAX_WAIT_IN_HAND_MS) {
-        const data = {
-          ...turnData,
-          epoch: mine,
-          waitingFor: "timer" as const,
-          resumeAt: new Date(untilMs).toISOString(),
-        };
-        await step(event("TurnParked", `${mine} ${next.step} ${next.attempt}`, data));
-        return;
-      }
-      const waitMs = untilMs - clock.nowMs();
-      if (waitMs > 0) await clock.sleep(waitMs, AbortSignal.any([interrupt.signal, stop.signal]));
-      if (interrupt.signal.aborted || stop.signal.aborted) return;
-    }
-    if (hasGap(journal)) await refold();
-    if (journal.ended || journal.cancel !== undefined) return;
-    // Signals that come while the request is made are not in it.
-    const signalsThrough = journal.lastSignalSeq;
-    const steered = await Promise.all(journal.steered.map(readSteered));
-    const built = buildRequest({
-      journal,
-      history: await history(),
-      steered,
-      systemPrompt: settings.systemPrompt,
-      tools: [...parts.tools.values()].map((tool) => tool.spec),
-      maxOutputTokens: settings.maxOutputTokens,
-    });
-    const requestHash = hashJson(built);
-    const common = { step: next.step, attempt: next.attempt, model: built.model, requestHash, signalsThrough };
-    const startedMs = clock.nowMs();
-    let firstTokenMs: number | undefined;
-    Object.assign(streaming, { epoch: mine, step: next.step, attempt: next.attempt, text: "" });
-    const subject = liveSubjects.tokens(replyTo.channel, replyTo.chat, request.data.turn);
-    const onText = (text: string): void => {
-      firstTokenMs ??= clock.nowMs() - startedMs;
-      live.publish(subject, {
-        turn: request.data.turn,
-        epoch: mine,
-        step: next.step,
-        attempt: next.attempt,
-        offset: streaming.text.length,
-        text,
-      });
-      streaming.text += text;
-    };
-    let result: ModelResult;
-    try {
-      result = await model.run(built, { onText, signal: AbortSignal.any([interrupt.signal, stop.signal]) });
-    } catch (error) {
-      if (stop.signal.aborted || interrupt.signal.aborted) return;
-      const { code, message, retryable, retryAfterMs } =
-        error instanceof ModelError
-          ? error
-          : new ModelError("MODEL_UNKNOWN", "The model call failed in an unknown way.", { retryable: true });
-      const waitMs = retryAfterMs === undefined ? undefined : Math.max(0, Math.round(retryAfterMs));
-      const failed = journal.failures.length + 1;
-      const again = retryable && failed < settings.limits.maxAttempts;
-      const data: DataOf["ModelStepFailed"] = {
-        ...turnData,
-        epoch: mine,
-        ...common,
-        code,
-        message: message.slice(0, 2000),
-        retryable,
-        ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
-        ...(again ? { retryInMs: retryDelayMs(failed, waitMs) } : {}),
-        partialChars: streaming.text.length,
-        durationMs: clock.nowMs() - startedMs,
-      };
-      await step(event("ModelStepFailed", `${mine} ${next.step} ${next.attempt}`, data));
-      return;
-    }
-    const durationMs = clock.nowMs() - startedMs;
-    // A provider may use a call id again in a later step; ours are unique in the turn.
-    const toolCalls = result.toolCalls.map((call, index) => ({ ...call, callId: `s${next.step}c${index}` }));
-    const rawUsage = result.rawUsage as Record<string, unknown>;
-    const completed = {
-      ...common,
-      ...result,
-      rawUsage,
-      toolCalls,
-      firstTokenMs: firstTokenMs ?? durationMs,
-      durationMs,
-    };
-    const callKey = `${mine} ${next.step}`;
-    // A signal that came meanwhile is not in this answer: the answer becomes a step, and the turn goes on with the signal.
-    while (toolCalls.length === 0 && journal.lastSignalSeq === signalsThrough) {
-      const data: DataOf["TurnCompleted"] = { ...turnData, ...ending(), text: result.text, lastStep: completed };
-      if (await end(event("TurnCompleted", "end", data))) return;
-      if (journal.ended) return;
-    }
-    if (journal.cancel !== undefined) return;
-    while (!(await step(event("ModelStepCompleted", callKey, { ...turnData, epoch: mine, ...completed })))) {
-      if (journal.ended) return;
-    }
-  }
-
-  async function settleTool(next: { step: number; call: { callId: string; name: string } }): Promise<void> {
-    const result = "The tool was interrupted: whether it had its effect is not known. It was not run again.";
-    const { callId, name } = next.call;
-    const data = {
-      ...turnData,
-      epoch: mine,
-      step: next.step,
-      callId,
-      name,
-      outcome: "interrupted" as const,
-      result,
-      durationMs: 0,
-    };
-    await step(event("ToolCompleted", callId, data));
-  }
-
-  async function callTool(next: Extract<NextStep, { type: "call-tool" | "rerun-tool" }>): Promise<void> {
-    const { callId, name } = next.call;
-    const tool = parts.tools.get(name);
-    const startedMs = clock.nowMs();
-    if (next.type === "call-tool") {
-      const effect = tool?.effect ?? "pure";
-      const called = {
-        ...turnData,
-        epoch: mine,
-        step: next.step,
-        callId,
-        name,
-        arguments: next.call.arguments,
-        effect,
-      };
-      if (!(await step(event("ToolCalled", callId, called)))) return;
-      if (journal.ended || journal.tools.get(callId)?.result !== undefined) return;
-    }
-    const settled = await runTool(tool, next.call, {
-      group: request.data.group,
-      callKey: `${request.data.turn} ${callId}`,
-      clock,
-      signal: AbortSignal.any([interrupt.signal, stop.signal]),
-      stillMine: async () => {
-        await refold();
-        return !journal.ended;
-      },
-      startedMs,
-    });
-    if (stop.signal.aborted) return;
-    const data = {
-      ...turnData,
-      epoch: mine,
-      step: next.step,
-      callId,
-      name,
-      ...settled,
-      durationMs: clock.nowMs() - startedMs,
-    };
-    while (!(await step(event("ToolCompleted", callId, data)))) if (journal.ended) return;
+  /** For the step that is next: epoch and interruption are those of its round. */
+  function context(): StepContext {
+    const ofRound = { epoch: mine, interrupt: interrupt.signal };
+    return { ...lasting, ...ofRound, event, step, end, ending, refold, history };
   }
 
   async function run(): Promise<TurnOutcome> {
@@ -382,9 +207,9 @@ export function startTurn(
         if (next.type === "ended" || next.type === "parked") return next.type;
         if (next.type === "cancel") await cancel();
         else if (next.type === "fail") await fail(next.code, next.detail);
-        else if (next.type === "ask-model") await askModel(next);
-        else if (next.type === "settle-tool") await settleTool(next);
-        else await callTool(next);
+        else if (next.type === "ask-model") await askModel(context(), next);
+        else if (next.type === "settle-tool") await settleTool(context(), next);
+        else await callTool(context(), next);
       }
       throw new TaffrailError("HANDLER_FAILED", "a turn made no progress", { turn: request.data.turn });
     } catch (error) {

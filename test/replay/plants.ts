@@ -18,6 +18,8 @@ import {
 const ROUTER = "services/router/decide.ts";
 const STATE = "services/router/state.ts";
 const TURN = "services/agent-runner/turn.ts";
+const MODEL_STEP = "services/agent-runner/model-step.ts";
+const TOOL_STEP = "services/agent-runner/tool-step.ts";
 const REQUEST = "services/agent-runner/request.ts";
 const NEXT = "services/agent-runner/decide.ts";
 const TOOL = "services/agent-runner/run-tool.ts";
@@ -143,9 +145,9 @@ export const plants: readonly Plant[] = [
   },
   {
     name: "tool calls are numbered otherwise",
-    file: TURN,
-    find: "`s${next.step}c${index}`",
-    replace: "`step${next.step}call${index}`",
+    file: MODEL_STEP,
+    find: "`s${asked.step}c${index}`",
+    replace: "`step${asked.step}call${index}`",
     at: first("ModelStepCompleted", ({ data }) => data.toolCalls.length > 0),
     path: /callId$/,
   },
@@ -239,9 +241,9 @@ export const plants: readonly Plant[] = [
   },
   {
     name: "the model is sent something else than its hash says",
-    file: TURN,
-    find: "await model.run(built,",
-    replace: "await model.run({ ...built, maxOutputTokens: 1 },",
+    file: MODEL_STEP,
+    find: "await context.model.run(built,",
+    replace: "await context.model.run({ ...built, maxOutputTokens: 1 },",
     at: firstAsked(),
     path: HASH,
   },
@@ -256,7 +258,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: "a tool works for another group",
-    file: TURN,
+    file: TOOL_STEP,
     find: "group: request.data.group,",
     replace: 'group: "other",',
     at: first("ToolCompleted", wasRun),
@@ -302,7 +304,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: "a tool has another effect",
-    file: TURN,
+    file: TOOL_STEP,
     find: 'const effect = tool?.effect ?? "pure";',
     replace: 'const effect = "pure" as const;',
     at: first("ToolCalled", ({ data }) => data.effect !== "pure"),
@@ -360,7 +362,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: "a parked turn waits a millisecond longer",
-    file: TURN,
+    file: MODEL_STEP,
     find: "Date.parse(failure.time) + delayMs",
     replace: "Date.parse(failure.time) + delayMs + 1",
     at: first("TurnParked"),
