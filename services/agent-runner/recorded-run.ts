@@ -110,7 +110,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   }
 
   /** Before the loop makes the next event: tells it the signals its runner knew by then. */
-  const prepare = (): void => signals.prepare(recorded(), script[index - 1]);
+  const prepare = (): void => signals.prepare(recorded(), script.slice(0, index));
 
   function lastSeqOver(fence: string, before: number): number {
     return entries.findLast((entry) => entry.seq < before && matchesFilter(fence, entry.subject))?.seq ?? 0;
@@ -164,12 +164,12 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
   async function fetch(options: Parameters<Log["fetch"]>[0]): Promise<LogEntry[]> {
     progress++;
     if (options.filter.startsWith(`${root}.`)) {
-      const nextSeq = recorded()?.seq ?? Number.MAX_SAFE_INTEGER;
+      const nextSeq = recorded()?.seq ?? runSeq() + 1;
       const known = (entry: LogEntry): boolean => {
         if (isRun(entry)) return entry.seq <= runSeq();
         if (isSignal(entry)) return entry.seq <= signals.visibleSeq;
-        // What cannot be read tells the loop nothing; it only stands before the fence.
-        return entry.type === "unreadable" ? entry.seq < nextSeq : entry.seq <= claim.seq;
+        // Requests, resumptions, what cannot be read: as far as the run had come.
+        return entry.seq < nextSeq;
       };
       const { filter, fromSeq, toSeq = Number.MAX_SAFE_INTEGER, limit } = options;
       return entries
@@ -203,7 +203,7 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
         return resultOf(next.data.lastStep);
       case "ModelStepFailed": {
         const { code, message, retryable, retryAfterMs, partialChars = 0 } = next.data;
-        const end = script[index + 1];
+        const end = script.slice(index + 1).find(({ type }) => type !== "TurnParked");
         const words = end?.type === "TurnCancelled" ? signals.streamed(end) : "";
         stream.onText(words.length === partialChars ? words : " ".repeat(partialChars));
         throw new ModelError(code as ModelErrorCode, message, {

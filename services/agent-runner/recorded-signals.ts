@@ -8,9 +8,9 @@ export interface RecordedSignals {
   onSignal(listener: (signal: StoredEvent) => void): void;
   /**
    * Before the loop makes `next`: the signals its runner knew by then, as far as the event says it. `before` is what the run
-   * appended last.
+   * appended until then.
    */
-  prepare(next: StoredEvent | undefined, before: StoredEvent | undefined): void;
+  prepare(next: StoredEvent | undefined, before: readonly StoredEvent[]): void;
   /** Tells the runner of signals up to `seq`, at most: the first that is not `which` ends it. */
   tell(seq: number, which?: (signal: StoredEvent) => boolean): void;
   /** What was streamed of an answer when the turn was stopped: not among the finished steps. */
@@ -34,7 +34,7 @@ export function createRecordedSignals(entries: readonly LogEntry[], startSeq: nu
     }
   }
 
-  function prepare(next: StoredEvent | undefined, before: StoredEvent | undefined): void {
+  function prepare(next: StoredEvent | undefined, before: readonly StoredEvent[]): void {
     if (next === undefined) return;
     if (next.type === "ModelStepCompleted") tell(next.data.signalsThrough);
     else if (next.type === "ModelStepFailed")
@@ -45,9 +45,11 @@ export function createRecordedSignals(entries: readonly LogEntry[], startSeq: nu
   }
 
   /** The turn was stopped in a model call that the log does not hold; what a failed call had said may be its only words. */
-  function streamsFirst(end: StoredEvent<"TurnCancelled">, before: StoredEvent | undefined): boolean {
+  function streamsFirst(end: StoredEvent<"TurnCancelled">, before: readonly StoredEvent[]): boolean {
     const words = streamed(end);
-    const failedWith = before?.type === "ModelStepFailed" ? (before.data.partialChars ?? 0) : 0;
+    // A run may have parked before it heard of the stop.
+    const last = before.findLast(({ type }) => type !== "TurnParked");
+    const failedWith = last?.type === "ModelStepFailed" ? (last.data.partialChars ?? 0) : 0;
     return words.length !== failedWith;
   }
 

@@ -66,7 +66,7 @@ function runsOf(entries: readonly LogEntry[]): Runs {
     }
     // Behind what cannot be read nothing is known of the run.
     else if (entry.type === "unreadable") current.closing = "taken";
-    else if (current.closing === "open") {
+    else if (current.closing === "open" || stopsParked(current, entry)) {
       current.rest.push(entry);
       if (entry.type === "TurnParked") current.closing = "parked";
       if (entry.type === "TurnCompleted" || entry.type === "TurnFailed" || entry.type === "TurnCancelled")
@@ -74,6 +74,11 @@ function runsOf(entries: readonly LogEntry[]): Runs {
     } else if (current.closing !== "taken") found.stray ??= entry;
   }
   return found;
+}
+
+/** The stop may have reached the runner just as it parked: the same run then ends its turn. */
+function stopsParked({ closing, claim }: Runs["runs"][number], entry: StoredEvent): boolean {
+  return closing === "parked" && entry.type === "TurnCancelled" && entry.data.epoch === claim.data.epoch;
 }
 
 export function createTurnReplay(options: TurnReplayOptions): TurnReplay {

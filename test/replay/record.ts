@@ -14,7 +14,7 @@ import { exportSourceOf } from "./recorded.ts";
 import { shapesOf } from "./shapes.ts";
 
 /** Seeds, and how many things each simulated person does: together turns of every shape, in every queue mode. */
-const LOGS: readonly (readonly [seed: number, actions: number])[] = [
+const LOGS: readonly (readonly [seed: number, actions?: number])[] = [
   [3, 60],
   [29, 60],
   [40, 20],
@@ -24,6 +24,8 @@ const LOGS: readonly (readonly [seed: number, actions: number])[] = [
   [61, 18],
   [70, 18],
   [87, 10],
+  // A stop that reaches the runner just as it parks.
+  [7119],
 ];
 
 for (const [seed, actions] of LOGS) {
