@@ -13,7 +13,7 @@ import { homeOf } from "./options.ts";
 import { UsageError, type CommandLine } from "./usage.ts";
 
 /** A fold keeps 25 MB; with a larger heap V8 only lets more garbage lie about, with a smaller one it collects all the time. */
-const LIMITS = { maxOldGenerationSizeMb: 56, maxYoungGenerationSizeMb: 24 };
+const LIMITS = { maxOldGenerationSizeMb: 56, maxYoungGenerationSizeMb: 16 };
 /** Progress is for a person's eye. */
 const REDRAW_MS = 200;
 

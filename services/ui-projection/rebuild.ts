@@ -16,6 +16,8 @@ import { SELECT_CHECKPOINT, SHAPE, type StoredCheckpoint } from "./tables.ts";
 
 /** Events of one transaction: a turn's rows are written once or twice; with larger ones the collector works more than the fold. */
 const BATCH = 200;
+/** Batches on their way to the file, some hundred kB each. */
+const MAX_WRITES = 3;
 /** Some ten times a second. */
 const TELL_EVERY = 2_000;
 
@@ -93,7 +95,7 @@ async function extendBuild(
 ): Promise<number> {
   let events = 0;
   let told = 0;
-  let written: Promise<void> = Promise.resolve();
+  const writes: Promise<void>[] = [];
   for await (const entries of readTo(log, { filters: [LOG_ROOT], fromSeq, toSeq, size: BATCH })) {
     // The dead letters of the live projection stand in the log; a rebuild appends nothing.
     const folded = await foldBatch(
@@ -102,18 +104,19 @@ async function extendBuild(
       created,
       () => Promise.resolve(),
     );
-    // One batch is written while the next is read and decoded.
-    await written;
-    written = build.write(folded);
-    // Met by the await of the next round, or the one below.
-    written.catch(() => undefined);
+    // Some batches are written while the next are read and decoded: the file's own pauses hold nobody up.
+    if (writes.length >= MAX_WRITES) await writes.shift();
+    const write = build.write(folded);
+    // Met by the await of a later round, or the one below.
+    write.catch(() => undefined);
+    writes.push(write);
     events += entries.length;
     if (folded.checkpoint.seq >= toSeq || events - told >= TELL_EVERY) {
       told = events;
       onProgress?.(folded.checkpoint.seq, toSeq);
     }
   }
-  await written;
+  await Promise.all(writes);
   return events;
 }
 
