@@ -67,7 +67,7 @@ export const errorCatalogue = {
   NOT_FOUND: { family: "terminal", action: "Check the name or id." },
   TURN_NOT_RUNNING: { family: "terminal", action: "There is nothing to stop." },
   TURN_STILL_RUNNING: { family: "terminal", action: "Wait for its end, or stop it first." },
-  TURN_UNKNOWN: { family: "terminal", action: "Check the turn's id in the log view." },
+  TURN_UNKNOWN: { family: "terminal", action: "Name it by a number that `taffrail log show` prints." },
   TURN_TOO_MANY_STEPS: { family: "terminal", action: "Ask for less at once, or raise agent.maxSteps." },
   TASK_UNKNOWN: { family: "terminal", action: "Check the task's id." },
   TASK_IN_PAST: { family: "terminal", action: "Give a time in the future." },

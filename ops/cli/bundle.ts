@@ -16,6 +16,7 @@ import { replay } from "../replay/replay.ts";
 import { createRerecord } from "../replay/rerecord.ts";
 import { replaySettings } from "../replay/settings.ts";
 import { readStretch, withSource, type LogSource } from "../source/source.ts";
+import { findTurn, parseTurnName } from "../source/turn-events.ts";
 import { deciderSettings } from "../supervisor/process-list.ts";
 import { calledAs } from "./called.ts";
 import { logFilter } from "./log-filter.ts";
@@ -27,10 +28,13 @@ const CHANNEL = "web";
 const PROGRESS_EVERY_MS = 200;
 
 export async function exportLog(line: CommandLine): Promise<number> {
-  const wanted = scopeOf(line);
+  const named = scopeOf(line);
   const home = homeOf(line);
   const out = textOption(line, "out");
   return withSource(home, async (source) => {
+    // Named as everywhere: by the beginning of its id, or a sequence in it.
+    const wanted: WantedScope =
+      named.type === "turn" ? { type: "turn", turn: await findTurn(source.log, parseTurnName(named.turn)) } : named;
     const now = new Date();
     const config = loadConfig(process.env, { home });
     const redactor = createRedactor(knownSecrets(home, config, process.env));
@@ -45,20 +49,21 @@ export async function exportLog(line: CommandLine): Promise<number> {
         ? {}
         : {
             redactor: createEntryRedactor(redactor, { blank: redact === "text" }),
-            rerecord: createRerecord(await differingIn(source, wanted, config), ({ settings }) =>
-              replaySettings(settings, codeVersion()),
-            ),
+            rerecord: createRerecord({
+              differing: await differingIn(source, wanted, config),
+              settingsOf: ({ settings }) => replaySettings(settings, codeVersion()),
+              promptVersion: replaySettings(settingsOf(source, config), codeVersion()).versions.prompt,
+            }),
           }),
     };
     if (out === "-") {
-      await exportToStream(source, options, process.stdout);
-      progress.end();
+      await exportToStream(source, options, process.stdout).finally(() => progress.end());
       return 0;
     }
     const file = out ?? `${fileName(wanted, now)}.jsonl`;
-    const manifest = await exportToFile(source, options, resolve(file));
-    progress.end();
-    const covered = redact === undefined ? "" : `, ${redactor.count} different secrets covered`;
+    const manifest = await exportToFile(source, options, resolve(file)).finally(() => progress.end());
+    const covered =
+      redact === undefined ? "" : `, ${redactor.count} different secret${redactor.count === 1 ? "" : "s"} covered`;
     console.log(`${file}: ${countsText(manifest)}${covered}`);
     if (!manifest.redacted) console.error("It holds what was said as it was said; --redact covers secrets.");
     return 0;
@@ -76,9 +81,14 @@ async function differingIn(source: LogSource, wanted: WantedScope, config: Confi
     startSeq: 1,
     endMs: 0,
     all: true,
-    ...(wanted.type === "all" ? {} : { compares: logFilter(wanted) }),
+    ...(wanted.type === "all" ? {} : { compares: logFilter(filterOf(wanted)) }),
   });
   return new Set(differences.map(({ seq }) => seq));
+}
+
+/** A scope's `type` is no type of an event. */
+function filterOf(wanted: Exclude<WantedScope, { type: "all" }>): { chat: string } | { turn: string } {
+  return wanted.type === "chat" ? { chat: wanted.chat } : { turn: wanted.turn };
 }
 
 export function importLog(line: CommandLine): Promise<number> {

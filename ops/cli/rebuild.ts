@@ -32,7 +32,7 @@ function workerFile(): string {
   return existsSync(beside) ? beside : join(here, "..", "..", "dist", "rebuild-worker.js");
 }
 
-/** Exit code 0 when every view is equal or was not there, 1 when one differed. */
+/** Exit code 0 when every view is equal, or was not there and is now; 1 when one differed, or could not be checked. */
 export async function rebuild(line: CommandLine): Promise<number> {
   const order: RebuildOrder = { home: homeOf(line), views: viewsOf(line), check: line.options["check"] === true };
   const json = line.options["json"] === true;
@@ -43,8 +43,12 @@ export async function rebuild(line: CommandLine): Promise<number> {
     else if (message.type === "outcome") {
       const { view, ms, outcome } = message;
       progress.clear();
-      different ||= outcome.difference !== undefined;
-      if (json) console.log(JSON.stringify({ view, equal: outcome.liveHash === outcome.rebuiltHash, ms, ...outcome }));
+      // Who only checks wants to hear "equal": a view that is not there, or cannot be read, is not.
+      different ||= outcome.difference !== undefined || (order.check && outcome.notCompared !== undefined);
+      if (json)
+        console.log(
+          JSON.stringify({ view, equal: outcome.liveHash === outcome.rebuiltHash, ms: Math.round(ms), ...outcome }),
+        );
       else for (const text of describeOutcome(view, outcome, ms)) console.log(printable(text));
     } else {
       progress.clear();

@@ -2,9 +2,10 @@
  * Decisions over redacted inputs: with other texts a model is asked something else, so recorded request hashes fit no more.
  * What came out the same in the log is computed anew; what did not stays as it was, so that a bundle still shows it.
  */
+import { randomBytes } from "node:crypto";
 import { withComputed, type Computed } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
-import type { TokenMint } from "../../bus/ids.ts";
+import { hashJson, type TokenMint } from "../../bus/ids.ts";
 import { matchesFilter } from "../../bus/subjects.ts";
 import { toEntry, type BundleEvent, type BundleManifest } from "../bundle/format.ts";
 import { tableMint } from "../bundle/reader.ts";
@@ -14,16 +15,27 @@ import { replay, type ReplaySettings } from "./replay.ts";
 /** A changed text may change an answer that later turns show: two or three rounds settle it. */
 const MAX_ROUNDS = 10;
 
-/** `differing`: sequences at which the log itself no longer comes out the same. */
-export function createRerecord(
-  differing: ReadonlySet<number>,
-  settingsOf: (manifest: BundleManifest) => ReplaySettings,
-  mintOf: (manifest: BundleManifest) => TokenMint = tableMint,
-): (events: readonly BundleEvent[], manifest: BundleManifest) => Promise<readonly BundleEvent[]> {
+export interface RerecordOptions {
+  /** Sequences at which the log itself no longer comes out the same. */
+  readonly differing: ReadonlySet<number>;
+  readonly settingsOf: (manifest: BundleManifest) => ReplaySettings;
+  readonly mintOf?: (manifest: BundleManifest) => TokenMint;
+  /** Version of the prompt before it was redacted. */
+  readonly promptVersion?: string;
+}
+
+export function createRerecord({
+  differing,
+  settingsOf,
+  mintOf = tableMint,
+  promptVersion,
+}: RerecordOptions): (events: readonly BundleEvent[], manifest: BundleManifest) => Promise<readonly BundleEvent[]> {
   return async (events, manifest) => {
-    let current = events;
+    const settings = settingsOf(manifest);
+    const cover = coverHashes(differing, { before: promptVersion, now: settings.versions.prompt });
+    let current = events.map(cover);
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const computed = await computeAnew(current.map(toEntry), differing, settingsOf(manifest), mintOf(manifest));
+      const computed = await computeAnew(current.map(toEntry), differing, settings, mintOf(manifest));
       if (computed.size === 0) return current;
       current = current.map((event) => {
         const anew = computed.get(event.seq);
@@ -31,6 +43,35 @@ export function createRerecord(
       });
     }
     return current;
+  };
+}
+
+/**
+ * A hash over text that was covered would let a weak secret be guessed. The prompt's version becomes that of the covered
+ * prompt, or any other; hashes of requests that differ stay different, and say nothing.
+ */
+function coverHashes(
+  differing: ReadonlySet<number>,
+  prompt: { before: string | undefined; now: string },
+): (event: BundleEvent) => BundleEvent {
+  const salt = randomBytes(16).toString("base64url");
+  const other = (hash: unknown): string => hashJson([salt, hash]);
+  return (event) => {
+    const data = event.data as Record<string, unknown> | undefined;
+    if (data === undefined || event.unreadable !== undefined) return event;
+    const versions = data["versions"] as Record<string, unknown> | undefined;
+    if (event.headers["ce-type"] === "TurnClaimed" && versions !== undefined && prompt.before !== undefined) {
+      const { prompt: recorded } = versions;
+      const covered = recorded === prompt.before || recorded === prompt.now ? prompt.now : other(recorded);
+      return { ...event, data: { ...data, versions: { ...versions, prompt: covered } } };
+    }
+    if (!differing.has(event.seq)) return event;
+    const lastStep = data["lastStep"] as Record<string, unknown> | undefined;
+    if (typeof lastStep?.["requestHash"] === "string")
+      return { ...event, data: { ...data, lastStep: { ...lastStep, requestHash: other(lastStep["requestHash"]) } } };
+    if (typeof data["requestHash"] === "string")
+      return { ...event, data: { ...data, requestHash: other(data["requestHash"]) } };
+    return event;
   };
 }
 

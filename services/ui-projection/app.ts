@@ -138,12 +138,16 @@ export async function startUiProjection(ports: Ports, options: UiProjectionOptio
   // Feeds between our predecessor's last commit and now may never have been sent: readers must ask.
   live.publish(liveSubjects.feedChats, { started: true });
   const running = run();
-  const failed = running.then(() => new Promise<never>(() => undefined));
-  failed.catch(async (error: unknown) => {
-    logger.error({ error: describeError(error) }, "the projection stopped");
-    // Damage found at work: the next start builds the file again.
-    if (isDamage(error)) await removeModel(options.file);
-  });
+  const failed = running.then(
+    () => new Promise<never>(() => undefined),
+    async (error: unknown) => {
+      logger.error({ error: describeError(error) }, "the projection stopped");
+      // Damage found at work: the next start builds the file again. Said only when it is gone: the process ends with it.
+      if (isDamage(error)) await removeModel(options.file);
+      throw error;
+    },
+  );
+  failed.catch(() => undefined);
   return {
     lag: () => lag,
     failed,

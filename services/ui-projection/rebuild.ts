@@ -125,7 +125,7 @@ async function checkpointOf(connection: Connection, log: RebuildOptions["log"]):
   const [found] = await connection.all<StoredCheckpoint>(SELECT_CHECKPOINT);
   if (found === undefined) return "the live view is empty";
   if (found.shape !== SHAPE) return "the live view is of another release";
-  return (await checkpointFits(log, found)) ? found : "the live view is of another log";
+  return (await checkpointFits(log, found)) ? found : "the live view is not of this log, or its checkpoint was changed";
 }
 
 interface Live {

@@ -1,7 +1,7 @@
 // A small run of the real system: replayed while it runs, when it is stopped, and as bundles on "another machine".
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,6 +102,25 @@ test("says who holds the folder while another command reads it", async () => {
     assert.equal(code, 1);
     assert.match(stderr, /^HOME_IN_USE: /);
   });
+});
+
+test("a redacted bundle of a turn that comes out differently still does, and does not tell the old prompt's hash", async () => {
+  const yaml = join(stage.home, "taffrail.yaml");
+  const before = readFileSync(yaml, "utf8");
+  const prompts = { secret: "The wifi password is Blau-Kraut77.", other: "You are a pirate." };
+  for (const [name, prompt] of Object.entries(prompts)) {
+    writeFileSync(yaml, `agent: { maxSteps: 5, systemPrompt: "${prompt}" }\n`);
+    const [out, home] = [join(scratch, `${name}.redacted`), join(scratch, "redacted", name)];
+    const wanted = ["--turn", turn.slice(0, 8), "--redact", "--out", out, "--home", stage.home];
+    const exported = await runCli("log", "export", ...wanted);
+    assert.equal(exported.code, 0, exported.stderr);
+    assert.equal((await runCli("log", "import", out, "--home", home)).code, 0);
+    const { code, stdout } = await runCli("replay", "--all", "--home", home);
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /prompt/);
+    assert.ok(!readFileSync(out, "utf8").includes("Blau-Kraut77"));
+  }
+  writeFileSync(yaml, before);
 });
 
 test("replays on another machine from bundles of all, of a chat and of a turn", async () => {

@@ -51,11 +51,7 @@ function manifestOf(): BundleManifest {
 
 /** The fixture's log with secrets in it, its decisions made over them. */
 async function secretLog(): Promise<StoredEvent[]> {
-  const anew = createRerecord(
-    new Set(),
-    () => settings,
-    () => source.mint,
-  );
+  const anew = createRerecord({ differing: new Set(), settingsOf: () => settings, mintOf: () => source.mint });
   const events = await anew(planted(fixture.entries.map((entry) => toBundleEvent(storedMessage(entry)))), manifestOf());
   return events.map(toEntry) as StoredEvent[];
 }
@@ -98,7 +94,7 @@ void test("a redacted bundle holds none of a hundred secrets, and its import rep
   const redactor = (): ExportOptions["redactor"] => createEntryRedactor(createRedactor([]), { blank: false });
   const covered = await exportedAndImported("redacted", log, {
     redactor: redactor()!,
-    rerecord: createRerecord(new Set(), () => settings),
+    rerecord: createRerecord({ differing: new Set(), settingsOf: () => settings }),
   });
   assert.deepEqual(
     SECRETS.filter((secret) => covered.includes(secret)),
@@ -121,7 +117,7 @@ void test("what differs in the log still differs in its redacted bundle", async 
   );
   await exportedAndImported("broken", broken, {
     redactor: createEntryRedactor(createRedactor([]), { blank: false }),
-    rerecord: createRerecord(new Set([log[index]!.seq]), () => settings),
+    rerecord: createRerecord({ differing: new Set([log[index]!.seq]), settingsOf: () => settings }),
   });
   const { differences } = await replayed(join(folder, "broken"));
   assert.equal(differences[0]?.seq, log[index]!.seq);
