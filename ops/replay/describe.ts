@@ -86,12 +86,13 @@ export function describeReplay(report: ReplayReport, telling: Telling): string[]
       "",
       ...nextCommands(first, telling),
     ];
+  if (report.compared === 0)
+    return [`NOTHING was decided in this part of the log (${counted(report.events, "event")} read)`, ...unreadable];
   const rate = report.events / Math.max(telling.seconds, 0.001);
   const also = [
     `${telling.seconds.toFixed(1)} s, ${counted(Math.round(rate), "event")} a second; no model, tool or network was used`,
     ...(report.open > 0 ? [`${counted(report.open, "turn")} without an end: compared as far as recorded`] : []),
     ...unreadable,
-    ...(report.compared === 0 ? ["nothing was decided there"] : []),
   ];
   const next =
     telling.turn === undefined

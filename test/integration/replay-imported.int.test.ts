@@ -137,13 +137,14 @@ test("a turn, a chat and a stretch are replayed alone, the requests are printed 
   assert.ok(requests.at(-1)!.request.messages.length > requests[0]!.request.messages.length, "with its history");
   const stretch = await report("--from", "1", "--to", "60");
   assert.ok(stretch.equal && stretch.turns > 0 && stretch.turns < all.turns);
-  assert.match((await replayed("--from", "900000")).stdout, /nothing was decided there/);
+  assert.match((await replayed("--from", "900000")).stdout, /^NOTHING was decided/);
 });
 
 const WRONG: readonly [string[], number, RegExp][] = [
   [[], 2, /^taffrail replay: say what: a turn, a chat, --from and --to, or --all$/m],
   [["--all", "--chat", "plain"], 2, /^taffrail replay: a turn, a chat, --from and --to, or --all: one of them$/m],
   [["plain", "--from", "1"], 2, /one of them$/m],
+  [["--from", "9", "--to", "5"], 2, /^taffrail replay: --from lies behind --to$/m],
   [["a", "b"], 2, /"b" is too much/],
   [["--from", "noon"], 2, /^taffrail replay: --from "noon" is neither a sequence, a time nor an age such as 10m$/m],
   [["--trun", "x"], 2, /"--trun" is not an option; did you mean "--turn"/],
