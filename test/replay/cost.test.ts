@@ -69,8 +69,8 @@ void test("a replay costs a small multiple of reading the events", async () => {
   const decoding = Math.min(decode(), decode(), decode());
   const perSecond = Math.round((events / replaying) * 1000);
   console.log(`replay: ${perSecond} events per CPU second, ${(replaying / decoding).toFixed(1)} times the decoding`);
-  // Decoding does some 100,000 events a second: above 40 times as dear a replay comes near 2,000.
-  assert.ok(replaying / decoding <= 40, `${(replaying / decoding).toFixed(1)} times the decoding`);
+  // Decoding does some 150,000 events a second: at 75 times as dear a replay falls to 2,000.
+  assert.ok(replaying / decoding <= 60, `${(replaying / decoding).toFixed(1)} times the decoding`);
   if (full) assert.ok(perSecond >= 2_000, `${perSecond} events per CPU second`);
 });
 
