@@ -47,7 +47,10 @@ export const errorCatalogue = {
   BUNDLE_DAMAGED: { family: "terminal", action: "Copy or export it again; nothing was imported." },
   BUNDLE_SCHEMA_DIFFERS: { family: "terminal", action: "Import it with the release that the message names." },
   BUNDLE_TOO_LARGE: { family: "terminal", action: "Export a single chat or turn." },
-  BUNDLE_NOT_REDACTED: { family: "terminal", action: "Report it with the event's sequence; no file was written." },
+  BUNDLE_NOT_REDACTED: {
+    family: "terminal",
+    action: "Export with `--redact=text`, which blanks all words; no file was written. Please report it.",
+  },
   BUNDLE_FILE_EXISTS: { family: "terminal", action: "Name another file with --out." },
   DISK_FULL: { family: "terminal", action: "Free space on the disk of the state folder, then start again." },
   PORT_TAKEN: { family: "terminal", action: "Stop what listens there, or set TAFFRAIL_PORT." },

@@ -24,7 +24,7 @@ import {
   type BundleSettings,
   type BundleTrailer,
 } from "./format.ts";
-import type { EntryRedactor } from "./redact-entry.ts";
+import { differences, type EntryRedactor } from "./redact-entry.ts";
 import { selectEvents, type Selection, type WantedScope } from "./select.ts";
 
 export interface ExportSource {
@@ -150,6 +150,7 @@ async function writeBody(source: ExportSource, options: ExportOptions, path: str
   const pages = (): AsyncGenerator<readonly BundleEvent[]> => eventsOf(source.raw, selection, identity.lastSeq);
   if (redactor !== undefined) {
     let read = 0;
+    redactor.learnSettings(options.settings);
     for await (const page of pages()) {
       for (const event of page) redactor.learn(event);
       onProgress?.("reading", (read += page.length));
@@ -205,7 +206,7 @@ function checkRedacted(event: BundleEvent, redactor: EntryRedactor): void {
   const fail = (what: string): TaffrailError =>
     new TaffrailError("BUNDLE_NOT_REDACTED", `the event at sequence ${event.seq} ${what}`, { seq: event.seq });
   const places = redactor.leftovers(event);
-  if (places.length > 0) throw fail(`still holds a secret in ${places.join(", ")}`);
+  if (places.length > 0) throw fail(`still holds ${places.join(", ")}`);
   if (event.unreadable !== undefined) return;
   const entry = toEntry(event);
   if (entry.type === "unreadable") throw fail(`no longer fits: ${entry.message}`);
@@ -218,8 +219,8 @@ function checkManifest(manifest: BundleManifest, redactor: EntryRedactor): void 
     scope: redactor.scope(scope),
     tokens: redactor.tokens(tokens),
   };
-  if (JSON.stringify(again) !== JSON.stringify({ settings, scope, tokens }))
-    throw new TaffrailError("BUNDLE_NOT_REDACTED", "the manifest still holds a secret");
+  const places = differences({ settings, scope, tokens }, again, "manifest");
+  if (places.length > 0) throw new TaffrailError("BUNDLE_NOT_REDACTED", `the export still holds ${places.join(", ")}`);
 }
 
 /** The selected events in pages. */

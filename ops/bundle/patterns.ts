@@ -2,6 +2,16 @@
  * What a secret or a person's data looks like in a text. Pure. It is rather too eager: a word too many in an export is
  * covered, a secret too few is out.
  */
+import {
+  cardsIn,
+  ibanLength,
+  isCard,
+  isForeignIpv4,
+  isForeignIpv6,
+  isInList,
+  isVaried,
+  type Stretch,
+} from "./numbers.ts";
 
 export interface Finding {
   readonly start: number;
@@ -19,6 +29,10 @@ interface Pattern {
   readonly form: RegExp;
   /** Length of the covered part that really is one, 0 for none; absent: all of it. */
   readonly accept?: (text: string) => number;
+  /** Several in one match, by their places in it. */
+  readonly parts?: (text: string) => readonly Stretch[];
+  /** It is none in a list of numbers. */
+  readonly outsideLists?: boolean;
 }
 
 /** Words before a password, as people write them. */
@@ -39,55 +53,15 @@ const PASSWORD_WORDS = [
 ].join("|");
 /** Words before a key; they also stand before harmless things, so the value must look like one. */
 const KEY_WORDS =
-  "(?:api|access|secret|private|auth|session)[ _-]?(?:key|token)|client[ _-]?secret|secret|token|geheimnis|schlüssel";
+  "(?:api|access|secret|private|auth|session|wi-?fi|wlan|wpa[23]?|network|router|pre-?shared)[ _-]?(?:key|token|schlüssel)|psk|client[ _-]?secret|secret|token|geheimnis|schlüssel";
 const IS_WORDS = "is|are|was|ist|lautet|war|est|es|é|è|er|är|on|jest|je|это|είναι|是|は|은|는";
+/** What the password is for, between its word and what it is. */
+const FOR_WHAT = String.raw`\s+(?:for|to|of|at|on|in|from|f(?:ü|ue?)r|von|vom|zum|zur|des|der|beim|pour|du|de|para|del|per)\s[^.!?:;=\n]{1,60}?`;
 /** Text that holds JSON holds its quotes escaped. */
 const QUOTE = String.raw`\\*["'\x60„“«]`;
 const VALUE = String.raw`(?:${QUOTE}([^"'\x60”»\\]{3,200})|([^\s"'\x60,;„“«]{3,200}))`;
 /** What an export itself puts in the place of a secret. */
 const COVERED = /^\W*redacted[:-]/;
-
-function luhn(digits: string): boolean {
-  let sum = 0;
-  for (let index = 0; index < digits.length; index++) {
-    const digit = Number(digits[digits.length - 1 - index]);
-    const doubled = index % 2 === 1 ? digit * 2 : digit;
-    sum += doubled > 9 ? doubled - 9 : doubled;
-  }
-  return sum % 10 === 0;
-}
-
-/** Longest beginning whose digits or letters, blanks apart, pass the test. */
-function longestPrefix(text: string, lengths: readonly [number, number], passes: (compact: string) => boolean): number {
-  const ends: number[] = [];
-  for (let index = 0; index < text.length; index++) if (/[A-Za-z0-9]/.test(text[index] ?? "")) ends.push(index + 1);
-  const compact = text.replaceAll(/[^A-Za-z0-9]/g, "");
-  for (let length = Math.min(lengths[1], compact.length); length >= lengths[0]; length--)
-    if (passes(compact.slice(0, length))) return ends[length - 1] ?? 0;
-  return 0;
-}
-
-/** ISO 7812: cards begin with 2 to 6; the last digit is Luhn's. */
-function cardLength(text: string): number {
-  return longestPrefix(text, [13, 19], (digits) => /^[2-6]/.test(digits) && !/^(\d)\1*$/.test(digits) && luhn(digits));
-}
-
-/** ISO 13616: modulo 97 over the number with its first four characters at the end and letters as numbers. */
-function ibanLength(text: string): number {
-  return longestPrefix(text, [15, 34], (compact) => {
-    const turned = (compact.slice(4) + compact.slice(0, 4)).toUpperCase();
-    let rest = 0;
-    for (const character of turned) {
-      const value = Number.parseInt(character, 36);
-      rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-    }
-    return rest === 1;
-  });
-}
-
-function isVaried(text: string): boolean {
-  return new Set(text.replaceAll(/\D/g, "")).size > 1;
-}
 
 /** Bits a character, by how often each occurs. */
 function entropy(text: string): number {
@@ -115,6 +89,22 @@ function keyLike(text: string): number {
 
 function notCovered(text: string): number {
   return COVERED.test(text) ? 0 : text.length;
+}
+
+/** Ends of addresses that are spoken; other short words would make one of "look at the dot in it". */
+const SPOKEN_ENDS = "com|org|net|edu|gov|info|biz|dev|app|io|ai|eu|de|at|ch|uk|fr|es|nl|pl|se|us|ca|au|example|test";
+
+/**
+ * A sentence ends behind a password too. A full stop and a bracket opened before it are the sentence's; other signs only
+ * where the password is a plain word.
+ */
+function withoutSentence(part: string): string {
+  const word = part.replace(/[.,!?)\]}»”]+$/u, "");
+  if (/^\p{L}*$/u.test(word)) return word;
+  let rest = part.replace(/[.,]+$/, "");
+  for (const [open, close] of ["()", "[]", "{}", "«»", "“”"])
+    if (rest.endsWith(close ?? "") && !rest.includes(open ?? "")) rest = rest.slice(0, -1).replace(/[.,]+$/, "");
+  return rest;
 }
 
 const patterns: readonly Pattern[] = [
@@ -149,7 +139,10 @@ const patterns: readonly Pattern[] = [
   {
     label: "password",
     byContext: true,
-    form: new RegExp(String.raw`(?<!\p{L})(?:${PASSWORD_WORDS})(?:${QUOTE})?\s*(?:=>|:=|[:=：])\s*${VALUE}`, "giu"),
+    form: new RegExp(
+      String.raw`(?<!\p{L})(?:${PASSWORD_WORDS})(?:${QUOTE}|${FOR_WHAT})?\s*(?:=>|:=|[:=：])\s*${VALUE}`,
+      "giu",
+    ),
     accept: notCovered,
   },
   {
@@ -157,6 +150,21 @@ const patterns: readonly Pattern[] = [
     byContext: true,
     form: new RegExp(String.raw`(?<!\p{L})(?:${PASSWORD_WORDS})\s*(?:${IS_WORDS})[:：]?\s*${VALUE}`, "giu"),
     accept: notCovered,
+  },
+  {
+    label: "password",
+    byContext: true,
+    form: new RegExp(
+      String.raw`(?<!\p{L})(?:${PASSWORD_WORDS})${FOR_WHAT}\s(?:${IS_WORDS})(?:[:：]\s*|\s+)${VALUE}`,
+      "giu",
+    ),
+    accept: notCovered,
+  },
+  {
+    label: "password",
+    byContext: true,
+    form: new RegExp(String.raw`(?<!\p{L})(?:${PASSWORD_WORDS}|puk)(?:[ -]?code)?\s+(?=\S{0,100}\d)${VALUE}`, "giu"),
+    accept: (text) => (/\d/.test(text) && text.length >= 4 ? notCovered(text) : 0),
   },
   {
     label: "api-key",
@@ -168,16 +176,59 @@ const patterns: readonly Pattern[] = [
     accept: keyLike,
   },
   { label: "email", form: /[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/gu },
+  {
+    label: "email",
+    form: new RegExp(
+      String.raw`(?<![\p{L}\p{N}])[\p{L}\p{N}._%+-]{1,64}\s+at\s+(?:[\p{L}\p{N}-]{1,63}\s+(?:dot|punkt)\s+){1,4}(?:${SPOKEN_ENDS})(?![\p{L}\p{N}])`,
+      "giu",
+    ),
+  },
+  {
+    label: "email",
+    form: /(?<![\p{L}\p{N}])[\p{L}\p{N}._%+-]{1,64}\s?[[({]\s?(?:at|ät)\s?[\])}]\s?(?:[\p{L}\p{N}-]{1,63}(?:\.|\s?[[({]\s?(?:dot|punkt)\s?[\])}]\s?|\s+(?:dot|punkt)\s+)){1,4}\p{L}{2,24}/giu,
+  },
   { label: "iban", form: /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}/g, accept: ibanLength },
-  { label: "card", form: /(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,22}/g, accept: cardLength },
+  { label: "card", form: /(?<!\d)(?<!\d\.)\d{13,19}(?!\d)/g, accept: (text) => (isCard(text) ? text.length : 0) },
+  // A row is joined by one kind of separator.
+  { label: "card", form: /(?<!\d)\d+(?: \d+){2,}/g, parts: cardsIn },
+  { label: "card", form: /(?<!\d)\d+(?:[\u00a0\u202f]\d+){2,}/g, parts: cardsIn },
+  { label: "card", form: /(?<!\d)\d+(?:-\d+){2,}/g, parts: cardsIn },
+  { label: "card", form: /(?<!\d)\d+(?:\.\d+){2,}/g, parts: cardsIn },
+  {
+    label: "ssn",
+    form: /(?<![\w-])(?<!\d\.)(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])/g,
+  },
+  {
+    label: "ssn",
+    form: /(?<![A-Za-z])(?:ssn|social security(?: (?:number|no\.?))?)(?:\s+is)?[\s:#=]{1,3}(\d{3}[ -]?\d{2}[ -]?\d{4})(?!\d)/gi,
+  },
+  {
+    label: "ip",
+    form: /(?<![A-Za-z0-9.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\w|\.\d)/g,
+    accept: (text) => (isForeignIpv4(text) ? text.length : 0),
+  },
+  {
+    label: "ip",
+    form: /(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?!\w)/gi,
+    accept: (text) => (isForeignIpv6(text) ? text.length : 0),
+  },
   {
     label: "phone",
+    outsideLists: true,
     form: /(?<![\w+])(?:\+|00)[1-9](?:[ ()./-]{0,2}\d){6,14}(?!\d)/g,
     accept: (text) => (isVaried(text) ? text.length : 0),
   },
-  { label: "phone", form: /(?<![\w:-])(?<!\d\.)0\d{1,4}[ /-]{1,3}[1-9](?:[ -]?\d){4,10}(?!\w)/g },
+  {
+    label: "phone",
+    outsideLists: true,
+    form: /(?<![\w:-])(?<!\d\.)0\d{1,4}[ /-]{1,3}[1-9](?:[ -]?\d){4,10}(?!\w)/g,
+  },
   { label: "phone", form: /(?<![\w:-])(?<!\d\.)0[1-9]\d{8,11}(?!\w)/g },
-  { label: "phone", form: /(?<![\w-])(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .-]\d{3}[ .-]\d{4}(?![\w-])/g },
+  {
+    label: "phone",
+    outsideLists: true,
+    form: /(?<![\w-])(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .-]\d{3}[ .-]\d{4}(?![\w-])/g,
+  },
   { label: "token", form: /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{28,}/g, accept: randomLength },
 ];
 
@@ -186,13 +237,19 @@ export function findSecrets(text: string): Finding[] {
   const found: Finding[] = [];
   // Nothing below is that short.
   if (text.length < 5) return found;
-  for (const { label, form, accept, byContext = false } of patterns) {
+  for (const { label, form, accept, parts, outsideLists = false, byContext = false } of patterns) {
     for (const match of text.matchAll(form)) {
+      if (parts !== undefined) {
+        for (const { start, end } of parts(match[0]))
+          found.push({ start: match.index + start, end: match.index + end, label, byContext });
+        continue;
+      }
       const part = match.slice(1).find((group) => group !== undefined) ?? match[0];
       const start = match.index + match[0].lastIndexOf(part);
-      const trimmed = label === "password" || label === "api-key" ? part.replace(/[.!?)\]}»”]+$/u, "") : part;
+      const trimmed = label === "password" || label === "api-key" ? withoutSentence(part) : part;
       const length = trimmed.length < 3 ? 0 : accept === undefined ? trimmed.length : accept(trimmed);
-      if (length > 0) found.push({ start, end: start + length, label, byContext });
+      const end = start + length;
+      if (length > 0 && !(outsideLists && isInList(text, { start, end }))) found.push({ start, end, label, byContext });
     }
   }
   return found;

@@ -9,11 +9,13 @@ import { redactTree, type Redactor } from "./redact.ts";
 export interface EntryRedactor {
   /** First pass over every event, before the first `redact`. */
   learn(event: BundleEvent): void;
+  /** The same for the settings: a secret told there is said in events without its words. */
+  learnSettings(settings: BundleSettings): void;
   redact(event: BundleEvent): BundleEvent;
   settings(settings: BundleSettings): BundleSettings;
   scope(scope: BundleScope): BundleScope;
   tokens(tokens: readonly BundleToken[]): BundleToken[];
-  /** Places in a redacted event where something is left; empty when it is clean. */
+  /** What is left in a redacted event, as "a phone in data.text"; empty when it is clean. */
   leftovers(event: BundleEvent): string[];
 }
 
@@ -179,6 +181,11 @@ export function createEntryRedactor(redactor: Redactor, options: { readonly blan
       if (event.unreadable === undefined) data(payloadOf(event), String(event.headers["ce-type"]));
       learning = false;
     },
+    learnSettings(settings) {
+      learning = true;
+      data(settings, "settings");
+      learning = false;
+    },
     redact,
     settings: (settings) => data(settings, "settings") as BundleSettings,
     scope: (scope) => data(scope, "scope") as BundleScope,
@@ -190,13 +197,35 @@ export function createEntryRedactor(redactor: Redactor, options: { readonly blan
       ),
     leftovers(event) {
       const again = redact(event);
-      const parts = ["subject", "headers", "data", "bytes", "unreadable"] as const;
-      const places: string[] = parts.filter((part) => JSON.stringify(again[part]) !== JSON.stringify(event[part]));
+      const places = (["subject", "headers", "data", "bytes", "unreadable"] as const).flatMap((part) =>
+        differences(event[part], again[part], part),
+      );
       const line = JSON.stringify(event);
-      return redactor.redactKnown(line) === line ? places : [...places, "the line"];
+      return redactor.redactKnown(line) === line || places.length > 0 ? places : ["a known secret in the line"];
     },
   };
 }
+
+/** Where the second differs from the first, and by what it covers there: "a phone in data.text". */
+export function differences(before: unknown, after: unknown, path: string): string[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  const isTree = typeof before === "object" && before !== null && typeof after === "object" && after !== null;
+  const members = isTree ? Object.entries(before) : [];
+  const others = new Map(isTree ? Object.entries(after) : []);
+  const inside = members.flatMap(([name, member]) =>
+    others.has(name) ? differences(member, others.get(name), `${path}.${name}`) : [],
+  );
+  if (inside.length > 0) return inside;
+  const had = new Set(String(isTree ? JSON.stringify(before) : before).match(REPLACEMENT));
+  const label = String(isTree ? JSON.stringify(after) : after)
+    .match(REPLACEMENT)
+    ?.find((one) => !had.has(one))
+    ?.replaceAll(/^redacted[:-]|-\d+$/g, "");
+  // What was blanked has no label.
+  return [`${label === undefined ? "a text" : `${/^[aei]/.test(label) ? "an" : "a"} ${label}`} in ${path}`];
+}
+
+const REPLACEMENT = /redacted[:-][a-z-]+-\d+/g;
 
 /** What a member is that its name alone does not say; undefined when it does. */
 function chosenAs(name: string, parent: string, type: string, channel: unknown): string | undefined {

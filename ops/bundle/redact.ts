@@ -29,6 +29,8 @@ const MIN_KNOWN_CHARS = 6;
 const PER_EXPRESSION = 500;
 /** JSON in a text in JSON in a text: deeper is no log of ours. */
 const MAX_DEPTH = 4;
+/** Each round covers something; more were never seen to be needed than three. */
+const MAX_ROUNDS = 8;
 const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
 /** Texts kept with their answer: ids and names come again and again. */
 const CACHE_TEXTS = 4_096;
@@ -217,7 +219,11 @@ export function createRedactor(known: readonly KnownSecret[]): Redactor {
       const take = (one: string, depth: number): void => {
         for (const { start, end, label, byContext } of findSecrets(one)) {
           const value = one.slice(start, end);
-          if (byContext === true && isDistinctive(value, label)) learned.set(value, label);
+          if (byContext !== true || !isDistinctive(value, label)) continue;
+          learned.set(value, label);
+          // Said again without the sign at its end, which may have been the sentence's.
+          const stem = value.replace(/[!?.,)\]}]+$/, "");
+          if (stem !== value && isDistinctive(stem, label) && !learned.has(stem)) learned.set(stem, label);
         }
         if (depth >= MAX_DEPTH) return;
         for (const view of views(one)) take(view, depth + 1);
@@ -234,7 +240,10 @@ export function createRedactor(known: readonly KnownSecret[]): Redactor {
       learnedMatcher ??= matcherOf([...learned].map(([value, label]) => ({ value, label })));
       const kept = cache.get(text);
       if (kept !== undefined) return kept;
-      const covered = redactText(text, 0);
+      let covered = redactText(text, 0);
+      // A text with something covered reads differently: what is beside it may be one only now.
+      for (let round = 1, before = text; covered !== before && round < MAX_ROUNDS; round++)
+        covered = redactText((before = covered), 0);
       if (text.length <= CACHED_CHARS) {
         if (cache.size >= CACHE_TEXTS) cache.clear();
         cache.set(text, covered);
