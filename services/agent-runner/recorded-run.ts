@@ -30,6 +30,8 @@ export interface RecordedRunParts {
   /** The run's claim and what it appended. */
   readonly script: readonly StoredEvent[];
   readonly closing: Closing;
+  /** The runner had held the turn under this claim before, and let go of it: it found its claim and went on behind all. */
+  readonly again?: boolean;
   readonly request: StoredEvent<"TurnRequested">;
   readonly log: Pick<Log, "fetch">;
   readonly onRequest?: ((turn: string, request: ModelRequest) => void) | undefined;
@@ -90,7 +92,10 @@ export function createRecordedRun(parts: RecordedRunParts): RecordedRun {
 
   const recorded = (): StoredEvent | undefined => script[index];
   /** Up to here the run's own lanes are known to its runner. */
-  const runSeq = (): number => (index === 0 ? claim.seq - 1 : script[index - 1]!.seq);
+  const runSeq = (): number => {
+    if (index === 0) return claim.seq - 1;
+    return parts.again === true && index < script.length ? script[index]!.seq - 1 : script[index - 1]!.seq;
+  };
 
   function differs(kind: Difference["kind"], at: StoredEvent, more: Partial<Difference>): Difference {
     return { ...placeOf(at), seq: at.seq, kind, path: "", recorded: at.data, computed: undefined, ...more };

@@ -45,8 +45,14 @@ const UNASKED_MODEL = "demo:not-asked-for";
 /** Turns of the event loop without a sign of life, after which the loop waits for something that never comes. */
 const STALLED_TURNS = 500;
 
+interface Run {
+  readonly claim: StoredEvent<"TurnClaimed">;
+  readonly rest: StoredEvent[];
+  closing: Closing;
+}
+
 interface Runs {
-  readonly runs: { claim: StoredEvent<"TurnClaimed">; rest: StoredEvent[]; closing: Closing }[];
+  readonly runs: Run[];
   /** The first event of a runner that held no claim: before one, or when its run had ended or parked. */
   stray?: StoredEvent;
 }
@@ -77,7 +83,7 @@ function runsOf(entries: readonly LogEntry[]): Runs {
 }
 
 /** The stop may have reached the runner just as it parked: the same run then ends its turn. */
-function stopsParked({ closing, claim }: Runs["runs"][number], entry: StoredEvent): boolean {
+function stopsParked({ closing, claim }: Run, entry: StoredEvent): boolean {
   return closing === "parked" && entry.type === "TurnCancelled" && entry.data.epoch === claim.data.epoch;
 }
 
@@ -98,11 +104,26 @@ export function createTurnReplay(options: TurnReplayOptions): TurnReplay {
       if (request === undefined || place?.type !== "turn") return { compared: 0 };
       let compared = 0;
       const { runs, stray } = runsOf(entries);
-      for (const { claim, rest, closing } of runs) {
-        const run = createRecordedRun({ ...options, entries, script: [claim, ...rest], closing, request, log });
+      const playScript = async (
+        run: Run,
+        rest: readonly StoredEvent[],
+        again: boolean,
+      ): Promise<Difference | undefined> => {
+        const { claim, closing } = run;
+        const script = [claim, ...rest];
+        const recorded = createRecordedRun({ ...options, entries, script, closing, again, request, log });
         const parts = { options, history, reading: () => reading, request, claim, key: place.key };
-        const difference = await playRun(run, parts);
-        compared += run.compared;
+        const difference = await playRun(recorded, parts);
+        compared += recorded.compared;
+        return difference;
+      };
+      for (const run of runs) {
+        const { claim, rest } = run;
+        let difference = await playScript(run, rest, false);
+        const stop = rest.at(-1);
+        // Handed out to the same runner once more after it had parked, the turn was stopped by a run that had said nothing.
+        if (difference?.seq === stop?.seq && rest.at(-2)?.type === "TurnParked" && stop?.type === "TurnCancelled")
+          difference = await playScript(run, [stop], true);
         if (difference === undefined) continue;
         return stray !== undefined && stray.seq < difference.seq
           ? { difference: strayDifference(stray), compared }

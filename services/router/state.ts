@@ -194,12 +194,19 @@ export function applyEvent(state: ChatState, event: StoredEvent): void {
       return;
     case "TimerFired":
       if (state.active?.parked?.waitingFor === "timer" && state.active.turn === event.data.parked.turn)
-        state.active.parked = { ...state.active.parked, resume: "timer", cause: causeOf(event) };
+        resume(state.active, "timer", event);
       return;
     default:
       // Edits, schedules and the like stand in the chat too; counted here they would break its fence for ever.
       if (event.subject.startsWith("log.turn.")) applyTurnEvent(state, event);
   }
+}
+
+/** What stands first in the log resumes the turn: own appends may be folded before what was read in front of them. */
+function resume(active: ActiveTurn, reason: "timer" | "signal", event: StoredEvent): void {
+  const { parked } = active;
+  if (parked === undefined || (parked.cause !== undefined && parked.cause.seq < event.seq)) return;
+  active.parked = { ...parked, resume: reason, cause: causeOf(event) };
 }
 
 function applyTurnEvent(state: ChatState, event: StoredEvent): void {
@@ -229,14 +236,13 @@ function applyTurnEvent(state: ChatState, event: StoredEvent): void {
       active?.messages.push(event.data.message);
       if (active !== undefined)
         active.firstSeq = Math.min(active.firstSeq, firstSeqOf(state, [event.data.message]) ?? active.firstSeq);
-      if (active?.parked?.waitingFor === "approval")
-        active.parked = { ...active.parked, resume: "signal", cause: causeOf(event) };
+      if (active?.parked?.waitingFor === "approval") resume(active, "signal", event);
       return;
     case "CancelRequested":
       commandAnswered(state, event.causationId);
       if (active === undefined) return;
       active.cancelRequested = true;
-      if (active.parked) active.parked = { ...active.parked, resume: "signal", cause: causeOf(event) };
+      resume(active, "signal", event);
       return;
     case "TurnParked":
       if (active === undefined) return;
