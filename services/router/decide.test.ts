@@ -214,6 +214,18 @@ void describe("a parked turn", () => {
     const decision = decide(before);
     assert.equal(decision?.type === "TurnResumed" && decision.data.reason, "signal");
   });
+
+  void test("is resumed by what stands first in the log, in whatever order both were folded", () => {
+    const cancel = cancelAsked(6, "t1");
+    for (const order of [
+      [fired, cancel],
+      [cancel, fired],
+    ]) {
+      const decision = decide(given(...waiting, ...order));
+      assert.ok(decision?.type === "TurnResumed");
+      assert.deepEqual([decision.data.reason, decision.cause.seq], ["timer", 5]);
+    }
+  });
 });
 
 void test("a task's fire opens a turn of its own that answers where it was asked", () => {

@@ -26,6 +26,8 @@ const LOGS: readonly (readonly [seed: number, actions?: number])[] = [
   [87, 10],
   // A stop that reaches the runner just as it parks.
   [7119],
+  // A turn that is handed out to its runner once more, after it had parked.
+  [1802],
 ];
 
 for (const [seed, actions] of LOGS) {
