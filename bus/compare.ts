@@ -135,7 +135,7 @@ function lastSeqOver(heads: Heads, fence: string): number {
  * What differs between the place a recorded event was let in at and the one expected now. `heads`: as they stood before it.
  * An append is let in only where its fence stands as it expects: any other expectation would have been refused.
  */
-export function compareFence(heads: Heads, { lane, expectedLastSeq }: Computed): Fault | undefined {
+function compareFence(heads: Heads, { lane, expectedLastSeq }: Computed): Fault | undefined {
   const stood = lastSeqOver(heads, lane.fence);
   return stood === expectedLastSeq ? undefined : { path: "fence", recorded: stood, computed: expectedLastSeq };
 }
@@ -170,4 +170,19 @@ export function placeOf(
 ): Pick<Difference, "type" | "source" | "channel" | "chat" | "turn"> {
   const { channel, chat, turn } = event.data as { channel?: string; chat?: string; turn?: string };
   return { type: event.type, source: event.source, channel, chat, turn };
+}
+
+/** The verdict on a recorded decision: `computed` is what stands for it now, undefined when nothing is decided. */
+export function judge(
+  recorded: StoredEvent,
+  computed: Computed | undefined,
+  heads: Heads,
+  amend?: Amend,
+): Difference | undefined {
+  const at = { ...placeOf(recorded), seq: recorded.seq };
+  if (computed === undefined) return { ...at, kind: "missing", path: "", recorded: recorded.data, computed: undefined };
+  const other = compareEvents(recorded, computed);
+  const amended = other !== undefined && amend?.(recorded, computed) !== undefined;
+  const fault = (amended ? undefined : other) ?? compareFence(heads, computed);
+  return fault === undefined ? undefined : { ...at, kind: "changed", ...fault };
 }

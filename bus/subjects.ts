@@ -107,6 +107,8 @@ export const filters = {
   /** A message with all its revisions, also those that came before it. */
   messageRevisions: (channel: string, chat: string, message: string): string =>
     `log.in.${token(channel)}.${encodeToken(chat)}.${encodeToken(message)}.>`,
+  /** All turns of a chat. */
+  chatTurns: (channel: string, chatToken: string): string => `log.turn.${token(channel)}.${token(chatToken)}.>`,
   chatOuts: (channel: string, chatToken: string): string =>
     `log.turn.${token(channel)}.${token(chatToken)}.*.run.out.>`,
 };

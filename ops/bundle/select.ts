@@ -4,6 +4,7 @@ import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { TokenMint } from "../../bus/ids.ts";
 import type { Log } from "../../bus/log.ts";
 import { filters, lanes, parseSubject } from "../../bus/subjects.ts";
+import { matching } from "../source/source.ts";
 import type { BundleScope } from "./format.ts";
 
 export type WantedScope =
@@ -19,7 +20,6 @@ export interface Selection {
 
 type Reads = Pick<Log, "fetch" | "identity">;
 
-const PAGE = 500;
 /** Chats in which the turns of tasks run. */
 const TASK_CHANNEL = "sys";
 
@@ -51,7 +51,7 @@ export async function selectEvents(log: Reads, mint: TokenMint, wanted: WantedSc
 async function findTurn(log: Reads, turn: string): Promise<StoredEvent<"TurnRequested">> {
   const unknown = new TaffrailError("TURN_UNKNOWN", `there is no turn "${turn}" in the log`, { turn });
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(turn)) throw unknown;
-  for await (const entry of scan(log, `log.turn.*.*.${turn}.wake`, { from: 1, to: Number.MAX_SAFE_INTEGER }))
+  for await (const entry of scan(log, filters.turnById(turn), { from: 1, to: Number.MAX_SAFE_INTEGER }))
     if (entry.type === "TurnRequested") return entry;
   throw unknown;
 }
@@ -67,15 +67,8 @@ async function endOfTurn(log: Reads, request: StoredEvent<"TurnRequested">, last
   return end ?? lastSeq;
 }
 
-async function* scan(log: Reads, filter: string, { from, to }: Stretch): AsyncGenerator<LogEntry> {
-  for (let next = from; next <= to;) {
-    const page = await log.fetch({ filter, fromSeq: next, toSeq: to, limit: PAGE });
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    next = last.seq + 1;
-  }
-}
+const scan = (log: Reads, filter: string, { from, to }: Stretch): AsyncGenerator<LogEntry> =>
+  matching(log, filter, from, to);
 
 interface Chat {
   readonly channel: string;
@@ -95,7 +88,7 @@ async function selectChat(log: Reads, mint: TokenMint, chat: Chat, stretch: Stre
   for (const one of [chat, ...[...tasks].map((task) => ({ channel: TASK_CHANNEL, chat: nameOf(task) }))]) {
     await add(lanes.chat(one.channel, one.chat).subject, whole);
     const token = tokenOf(mint, one);
-    if (token !== undefined) await add(`log.turn.${one.channel}.${token}.>`, one === chat ? stretch : whole);
+    if (token !== undefined) await add(filters.chatTurns(one.channel, token), one === chat ? stretch : whole);
   }
   for await (const entry of scan(log, filters.commands, isTask ? whole : stretch)) {
     if (entry.type === "unreadable" || !(causes.has(entry.id) || isAimedAt(entry, chat, tasks))) continue;

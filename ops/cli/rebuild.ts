@@ -1,11 +1,10 @@
 /** `taffrail rebuild`: the views built anew from the log, compared with the live ones, and put in their place. */
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { TaffrailError } from "../../bus/errors.ts";
 import { describeOutcome, grouped, progressLine } from "../rebuild/describe.ts";
 import { VIEWS, type RebuildMessage, type RebuildOrder, type ViewName } from "../rebuild/messages.ts";
+import { distFolder } from "../config/code-version.ts";
 import { suggestion } from "../config/nearest.ts";
 import { printable } from "../supervisor/log-lines.ts";
 import { calledAs } from "./called.ts";
@@ -23,13 +22,6 @@ function viewsOf(line: CommandLine): readonly ViewName[] {
   const view = VIEWS.find((one) => one === name);
   if (view === undefined) throw new UsageError(`rebuild: "${name}" is not a view${suggestion(name, VIEWS)}`);
   return [view];
-}
-
-/** The bundles lie beside this one; run from its source they are in dist/. */
-function workerFile(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const beside = join(here, "rebuild-worker.js");
-  return existsSync(beside) ? beside : join(here, "..", "..", "dist", "rebuild-worker.js");
 }
 
 /** Exit code 0 when every view is equal, or was not there and is now; 1 when one differed, or could not be checked. */
@@ -60,7 +52,7 @@ export async function rebuild(line: CommandLine): Promise<number> {
 
 function runWorker(order: RebuildOrder, take: (message: RebuildMessage) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile(), { workerData: order, resourceLimits: LIMITS });
+    const worker = new Worker(join(distFolder(), "rebuild-worker.js"), { workerData: order, resourceLimits: LIMITS });
     worker.on("message", (message: RebuildMessage) => {
       try {
         take(message);

@@ -79,17 +79,28 @@ async function mintOf(home: string): Promise<TokenMint> {
   }
 }
 
-/** All entries from `fromSeq` to `toSeq` in log order, in batches. */
+/** All entries from `fromSeq` to `toSeq` that match `filter`, in log order, in batches. */
 export async function* readStretch(
-  log: LogReader,
+  log: Pick<LogReader, "fetch">,
   fromSeq: number,
   toSeq: number,
+  filter = LOG_ROOT,
 ): AsyncGenerator<readonly LogEntry[]> {
-  for (let next = fromSeq; next <= toSeq;) {
-    const page = await log.fetch({ filter: LOG_ROOT, fromSeq: next, toSeq, limit: PAGE });
+  for (let next = Math.max(1, fromSeq); next <= toSeq;) {
+    const page = await log.fetch({ filter, fromSeq: next, toSeq, limit: PAGE });
     const last = page.at(-1);
     if (last === undefined) return;
     yield page;
     next = last.seq + 1;
   }
+}
+
+/** The same, one by one. */
+export async function* matching(
+  log: Pick<LogReader, "fetch">,
+  filter: string,
+  fromSeq: number,
+  toSeq: number,
+): AsyncGenerator<LogEntry> {
+  for await (const page of readStretch(log, fromSeq, toSeq, filter)) yield* page;
 }

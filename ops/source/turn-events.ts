@@ -2,7 +2,7 @@
 import { TaffrailError } from "../../bus/errors.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import { filters, parseSubject, type TurnKey } from "../../bus/subjects.ts";
-import type { LogReader } from "./source.ts";
+import { matching, type LogReader } from "./source.ts";
 
 /** Events asked for at once. */
 const PAGE = 500;
@@ -76,16 +76,6 @@ async function* requestsBackwards(
       if (entry.type === "TurnRequested") stretch.push(entry);
     yield* stretch.toReversed();
     toSeq = fromSeq - 1;
-  }
-}
-
-async function* matching(log: LogReader, filter: string, fromSeq: number, toSeq: number): AsyncGenerator<LogEntry> {
-  for (let next = Math.max(1, fromSeq); next <= toSeq;) {
-    const page = await log.fetch({ filter, fromSeq: next, toSeq, limit: PAGE });
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    next = last.seq + 1;
   }
 }
 

@@ -2,7 +2,7 @@
  * The router's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Recorded
  * decisions are compared and then folded, so that one difference does not bring others after it. Never: appends.
  */
-import { compareEvents, compareFence, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
+import { judge, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import type { TokenMint } from "../../bus/ids.ts";
 import { parseSubject } from "../../bus/subjects.ts";
@@ -136,20 +136,8 @@ export function createRouterReplay(options: RouterReplayOptions): RouterReplay {
 
   function difference(lane: Lane, recorded: RouterEvent, state: ChatState): Difference | undefined {
     const decision = decide(state);
-    if (decision === undefined)
-      return {
-        ...placeOf(recorded),
-        seq: recorded.seq,
-        kind: "missing",
-        path: "",
-        recorded: recorded.data,
-        computed: undefined,
-      };
-    const computed = appendFor(lane, decision, 0, { through: 0 });
-    const other = compareEvents(recorded, computed);
-    const amended = other !== undefined && options.amend?.(recorded, computed) !== undefined;
-    const fault = (amended ? undefined : other) ?? compareFence(lane.heads, computed);
-    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = decision === undefined ? undefined : appendFor(lane, decision, 0, { through: 0 });
+    return judge(recorded, computed, lane.heads, options.amend);
   }
 
   function extra(lane: Lane, decision: Decision, seq: number): Difference {

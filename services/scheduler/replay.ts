@@ -2,7 +2,7 @@
  * The scheduler's decider over a recorded log. In: entries in log order. Out: what would be decided differently now. Clock
  * readings are those the events hold. Each task and each parked turn is looked at for itself, as the fences do. Never: appends.
  */
-import { compareEvents, compareFence, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
+import { judge, placeOf, type Amend, type Difference, type Heads } from "../../bus/compare.ts";
 import type { LogEntry, StoredEvent } from "../../bus/event.ts";
 import { appendFor, taskOf } from "./appends.ts";
 import { decideCommand, decideDue, type Decision } from "./decide.ts";
@@ -107,29 +107,16 @@ export function createSchedulerReplay(amend?: Amend): SchedulerReplay {
   }
 
   function check(entity: Entity, recorded: SchedulerEvent): Difference | undefined {
-    const { seen } = recorded.data;
+    const { seen } = recorded.data as { seen?: { through: number; quiet?: number; quietAt?: string } };
     // A release that did not say what it had read is taken to have read everything.
     foldThrough(entity, seen?.through ?? recorded.seq);
-    const { seen: look } = recorded.data as { seen?: { quiet?: number; quietAt?: string } };
-    if (look?.quietAt !== undefined && (entity.last?.seq ?? 0) <= (look.quiet ?? 0)) {
-      const [early] = decideDue(entity.list, Date.parse(look.quietAt));
+    if (seen?.quietAt !== undefined && (entity.last?.seq ?? 0) <= (seen.quiet ?? 0)) {
+      const [early] = decideDue(entity.list, Date.parse(seen.quietAt));
       if (early !== undefined) return extra(early, recorded.seq);
     }
     const decision = decisionFor(entity, recorded);
-    if (decision === undefined)
-      return {
-        ...placeOf(recorded),
-        seq: recorded.seq,
-        kind: "missing",
-        path: "",
-        recorded: recorded.data,
-        computed: undefined,
-      };
-    const computed = appendFor(decision, 0, { through: 0 });
-    const other = compareEvents(recorded, computed);
-    const amended = other !== undefined && amend?.(recorded, computed) !== undefined;
-    const fault = (amended ? undefined : other) ?? compareFence(entity.heads, computed);
-    return fault === undefined ? undefined : { ...placeOf(recorded), seq: recorded.seq, kind: "changed", ...fault };
+    const computed = decision === undefined ? undefined : appendFor(decision, 0, { through: 0 });
+    return judge(recorded, computed, entity.heads, amend);
   }
 
   function extra(decision: Decision, seq: number): Difference {
